@@ -1,0 +1,1 @@
+"""What both systems share, in the order in which data flows."""

@@ -1,0 +1,53 @@
+"""What the launcher observed of a run, beside the records: stored as ``outcome.json``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class ProcessOutcome:
+    """How one process ended.
+
+    ``exit`` is its exit status or None, ``signal`` the signal that killed it or None; ``phase``
+    the last phase it was seen in (``start``, ``ready``, ``run``, ``done``); ``error`` what it
+    said before it failed (``kind`` and ``message``) or None; ``hung`` names the phase and the
+    wait when a deadline expired, else None; ``summary`` is the role's own report (such as a
+    trader's ``balance``); ``cpu_s`` user and system seconds. A ``guest`` joined by itself.
+    """
+
+    name: str
+    role: str
+    system: str
+    index: int
+    pid: int
+    exit: int | None = None
+    signal: int | None = None
+    phase: str = "start"
+    error: dict[str, str] | None = None
+    hung: str | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+    cpu_s: float = 0.0
+    guest: bool = False
+
+
+@dataclass
+class Outcome:
+    """A finished run as the launcher saw it.
+
+    ``gate_ns`` is CLOCK_MONOTONIC when the start gate opened, ``ended_ns`` when the last process
+    had ended. ``initial`` and ``final`` are the table's rows (lists of doubles) or None without a
+    table. ``objects`` lists every kernel object made (``kind``, ``id``, ``name``), ``leaks``
+    those still there after the removal. ``paper`` is the paper's file name in the run directory.
+    """
+
+    gate_ns: int
+    ended_ns: int
+    processes: list[ProcessOutcome]
+    initial: list[list[float]] | None = None
+    final: list[list[float]] | None = None
+    paper: str | None = None
+    objects: list[dict[str, Any]] = field(default_factory=list)
+    leaks: list[dict[str, Any]] = field(default_factory=list)
+    interrupted: int | None = None

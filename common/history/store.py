@@ -1,0 +1,169 @@
+"""How is a run kept? Its plan, outcome and verdict as JSON documents, written whole or not at all.
+
+A document is a dataclass with its format and version; what is read equals what was written, to
+the last bit of every float.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from common.errors import StoredRunError
+from common.history.case import Case
+from common.history.merge import load_history
+from common.history.operations import Operation
+from common.history.outcome import Outcome
+from common.scenario.plan import Plan
+
+VERSION = 1
+PLAN, OUTCOME, VERDICT = "plan", "outcome", "verdict"
+HISTORY = "history"
+
+T = TypeVar("T")
+
+
+def write_document(run_dir: Path, name: str, document: Any) -> Path:
+    """Write ``document``, a dataclass or a dict, as ``<name>.json``: all of it or nothing.
+
+    Raises ``StoredRunError`` when the directory cannot be written to.
+    """
+    path = run_dir / f"{name}.json"
+    body = {"format": f"concurrency-lab {name}", "version": VERSION, **json_ready(document)}
+    passing = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        passing.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
+        passing.replace(path)
+    except OSError as error:
+        passing.unlink(missing_ok=True)
+        raise StoredRunError(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+def read_document(run_dir: Path, name: str, kind: type[T]) -> T:
+    """Read ``<name>.json`` back as the dataclass ``kind``.
+
+    Raises ``StoredRunError`` when it is missing, garbled, or of another format or version.
+    """
+    path = run_dir / f"{name}.json"
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        hint = "is it the directory of a run?" if run_dir.is_dir() else "no such directory"
+        raise StoredRunError(f"{path} is missing", hint) from None
+    except OSError as error:
+        raise StoredRunError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise StoredRunError(f"{path} is garbled: {error}") from error
+    if not isinstance(body, dict) or body.pop("format", None) != f"concurrency-lab {name}":
+        raise StoredRunError(f"{path} is not a {name} of this lab")
+    version = body.pop("version", None)
+    if version != VERSION:
+        raise StoredRunError(f"{path} has version {version!r}, this program reads {VERSION}")
+    found: T = _typed(kind, body, str(path))
+    return found
+
+
+def write_plan(run_dir: Path, plan: Plan) -> Path:
+    """Write ``plan.json``."""
+    return write_document(run_dir, PLAN, plan)
+
+
+def read_plan(run_dir: Path) -> Plan:
+    """Read ``plan.json``; raises ``StoredRunError``."""
+    return read_document(run_dir, PLAN, Plan)
+
+
+def write_outcome(run_dir: Path, outcome: Outcome) -> Path:
+    """Write ``outcome.json``."""
+    return write_document(run_dir, OUTCOME, outcome)
+
+
+def read_outcome(run_dir: Path) -> Outcome:
+    """Read ``outcome.json``; raises ``StoredRunError``."""
+    return read_document(run_dir, OUTCOME, Outcome)
+
+
+def write_verdict(run_dir: Path, verdict: Any) -> Path:
+    """Write ``verdict.json``: a dataclass or the document of a run."""
+    return write_document(run_dir, VERDICT, verdict)
+
+
+def read_verdict(run_dir: Path) -> dict[str, Any]:
+    """Read ``verdict.json`` as it was written; raises ``StoredRunError``."""
+    return read_document(run_dir, VERDICT, dict[str, Any])
+
+
+def load_case(run_dir: Path, operations: Mapping[int, Operation]) -> Case:
+    """Read a whole stored run; raises ``StoredRunError`` when it is incomplete or not ours."""
+    plan, outcome = read_plan(run_dir), read_outcome(run_dir)
+    history = load_history(run_dir / HISTORY, operations)
+    return Case(history, outcome, plan, _paper(run_dir, outcome))
+
+
+def _paper(run_dir: Path, outcome: Outcome) -> list[str] | None:
+    if outcome.paper is None:
+        return None
+    path = run_dir / outcome.paper
+    try:
+        # Only a newline ends a line: a page may hold any other character.
+        return path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except OSError as error:
+        raise StoredRunError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def json_ready(value: Any) -> Any:
+    """Return ``value`` with every dataclass in it turned into a dict."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: json_ready(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {key: json_ready(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(each) for each in value]
+    return value
+
+
+def _typed(hint: Any, value: Any, where: str) -> Any:
+    """Return JSON ``value`` as what ``hint`` declares; raises ``StoredRunError`` at ``where``."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        return _typed(next(kind for kind in arguments if kind is not type(None)), value, where)
+    if dataclasses.is_dataclass(hint):
+        return _record(typing.cast("type[Any]", hint), value, where)
+    if origin is list and isinstance(value, list):
+        return [_typed(arguments[0], each, f"{where}[{n}]") for n, each in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        return {key: _typed(arguments[1], each, f"{where}.{key}") for key, each in value.items()}
+    wanted = (int, float) if hint is float else hint
+    plain = origin is None and isinstance(value, wanted)
+    if plain and (hint is bool or not isinstance(value, bool)):
+        return value
+    raise StoredRunError(f"{where} should be {getattr(hint, '__name__', hint)}, not {value!r:.60}")
+
+
+def _record(kind: type[Any], value: Any, where: str) -> Any:
+    if not isinstance(value, dict):
+        raise StoredRunError(f"{where} should be an object, not {value!r:.60}")
+    hints = _hints(kind)
+    fields = {field.name for field in dataclasses.fields(kind)}
+    for name in fields ^ value.keys():
+        problem = "is missing" if name in fields else "is not known"
+        raise StoredRunError(f"{where}: the field {name!r} {problem}")
+    return kind(**{name: _typed(hints[name], value[name], f"{where}: {name}") for name in fields})
+
+
+@functools.cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    # Evaluating the hints anew for each of hundreds of processes takes longer than the rest.
+    return typing.get_type_hints(kind)

@@ -1,0 +1,1 @@
+"""What the kernel owns: locks, tables, channels, and the ledger of what a run made."""

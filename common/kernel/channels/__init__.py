@@ -1,0 +1,55 @@
+"""Channels: one file a kind. Each module has ``Options``, ``check``, ``make`` and ``attach``.
+
+- ``check(options, message_size) -> str``: why messages of this size do not fit ("" when they do);
+  reads kernel limits, makes nothing.
+- ``make(options, message_size, lock, maker) -> Address``: the launcher creates the objects.
+  ``lock`` is the address of the lock that guards a channel in shared memory; others ignore it.
+- ``attach(address, mode, wait, what, at) -> Channel``: a child opens its end; ``mode`` is
+  ``"send"`` or ``"receive"``, ``at`` the step hook of the process or None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+# A step hook: called with the step's name at each marked point.
+At = Callable[[str], None]
+
+
+class Window(NamedTuple):
+    """The critical section of one send or receive on a channel in shared memory.
+
+    Times in ns, CLOCK_MONOTONIC; ``read`` and ``written`` are the positions that it read and wrote.
+    """
+
+    entered: int
+    left: int
+    read: float
+    written: float
+
+
+class Channel(Protocol):
+    """Messages of bounded size, whole or not at all.
+
+    ``window`` describes the last send or receive where the lab itself synchronises (shared
+    memory), and is None where the kernel does.
+    """
+
+    window: Window | None
+
+    def send(self, message: bytes, priority: int = 0) -> None:
+        """Send one message; 0 is normal, higher is more urgent (kinds without priority ignore it).
+
+        Blocks while the channel is full. Raises ``WaitExpired``, ``ObjectVanished``, and
+        ``KernelObjectError`` when nobody will ever receive it.
+        """
+
+    def receive(self) -> bytes | None:
+        """Return the next message, or None when told to finish and the channel is empty.
+
+        Blocks while the channel is empty. Raises ``WaitExpired`` and ``ObjectVanished``.
+        """
+
+    def close(self) -> None:
+        """Let go of the handle; the object stays."""

@@ -1,0 +1,151 @@
+"""A ring of slots in shared memory, with the semaphores ``put`` and ``get`` and a mutex.
+
+The lecture's shared buffer: ``put`` counts free slots, ``get`` filled ones, and the mutex guards
+the positions. Without the mutex (lock ``none``) two processes read one position and take one slot.
+
+Layout: head and tail, 8 bytes each, which grow without wrapping (slot = position % slots); then
+the slots: length, 8 bytes, and the message, rounded up to 8. A position is one aligned load or
+store; the copy of a message is many and not atomic.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common import kinds
+from common.errors import KernelObjectError
+from common.kernel.channels import At, Window
+from common.kernel.locks import Address, Lock
+from common.kernel.sysv import Semaphore
+from common.kernel.tables import sysv_shm
+from common.kernel.waits import Wait
+from common.options import option
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# Whether who has it open is told of its removal.
+TELLS_REMOVAL = True
+
+_HEAD, _TAIL, _FIRST_SLOT = range(3)  # cells of 8 bytes
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long the ring is."""
+
+    # 32767 is SEMVMX, the highest value of a System V semaphore (semop(2)).
+    slots: int = option(8, about="messages that the ring holds", minimum=1, maximum=32767)
+
+
+def check(options: Options, message_size: int) -> str:
+    """Return "": a segment takes messages of any size that memory has room for."""
+    return ""
+
+
+def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
+    """Create segment and semaphores; ``lock`` guards the positions."""
+    width = 1 + -(-message_size // 8)
+    cells = _FIRST_SLOT + options.slots * width
+    memory = sysv_shm.make(sysv_shm.Options(), cells * 8, maker)
+    address = {
+        "memory": memory,
+        # No undo: it would take a producer's posts back when it exits.
+        "put": maker.sysv_sem(options.slots),
+        "get": maker.sysv_sem(0),
+        "lock": lock,
+        "slots": options.slots,
+        "message_size": message_size,
+    }
+    opened = sysv_shm.attach(memory)
+    with opened.bytes.cast("q") as view:
+        # A slot that a race leaves unfilled reads as zeros of full length, which no checksum takes.
+        for slot in range(options.slots):
+            view[_FIRST_SLOT + slot * width] = message_size
+    opened.close()
+    return address
+
+
+def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Ring:
+    """Open the ring; both ends are the same object. Raises ``ObjectVanished``."""
+    return Ring(address, wait, what, at)
+
+
+class Ring:
+    """One process's handle of the ring.
+
+    The step hook is called at ``check`` (alone in the ring), ``read`` (the position is read)
+    and ``write`` (the message is copied, the position not yet written).
+    """
+
+    def __init__(self, address: Address, wait: Wait, what: str, at: At | None) -> None:
+        self.window: Window | None = None
+        self._what = what
+        self._at = at
+        self._size: int = address["message_size"]
+        self._slots: int = address["slots"]
+        self._width = 1 + -(-self._size // 8)
+        self._put = Semaphore(address["put"], wait, f"room in {what}")
+        self._get = Semaphore(address["get"], wait, f"a message in {what}", drains=True)
+        guard = address["lock"]
+        self._lock: Lock = kinds.load(kinds.LOCKS, guard["kind"]).attach(
+            guard["at"], wait, f"the lock of {what}"
+        )
+        self._memory = sysv_shm.attach(address["memory"])
+        self._bytes = self._memory.bytes
+        self._cells = self._bytes.cast("q")
+
+    def send(self, message: bytes, priority: int = 0) -> None:
+        """Send one message; a ring knows no priority."""
+        if len(message) > self._size:
+            raise KernelObjectError(f"{self._what} takes messages of up to {self._size} bytes")
+        self._put.wait()
+        at, cells = self._at, self._cells
+        self._lock.acquire()
+        entered = time.monotonic_ns()
+        if at is not None:
+            at("check")
+        tail = cells[_TAIL]
+        if at is not None:
+            at("read")
+        slot = _FIRST_SLOT + tail % self._slots * self._width
+        cells[slot] = len(message)
+        self._bytes[slot * 8 + 8 : slot * 8 + 8 + len(message)] = message
+        if at is not None:
+            at("write")
+        cells[_TAIL] = tail + 1
+        left = time.monotonic_ns()
+        self._lock.release()
+        self._get.post()
+        self.window = Window(entered, left, tail, tail + 1)
+
+    def receive(self) -> bytes | None:
+        """Return the oldest message."""
+        if not self._get.wait():
+            return None
+        at, cells = self._at, self._cells
+        self._lock.acquire()
+        entered = time.monotonic_ns()
+        if at is not None:
+            at("check")
+        head = cells[_HEAD]
+        if at is not None:
+            at("read")
+        slot = _FIRST_SLOT + head % self._slots * self._width
+        message = bytes(self._bytes[slot * 8 + 8 : slot * 8 + 8 + cells[slot]])
+        if at is not None:
+            at("write")
+        cells[_HEAD] = head + 1
+        left = time.monotonic_ns()
+        self._lock.release()
+        self._put.post()
+        self.window = Window(entered, left, head, head + 1)
+        return message
+
+    def close(self) -> None:
+        """Let go of memory and lock."""
+        self._cells.release()
+        self._memory.close()
+        self._lock.close()

@@ -1,0 +1,190 @@
+"""A System V message queue: whole messages, kept by the kernel, by type most urgent first.
+
+The lecture: types "can be used to specify e.g. priorities", and msgrcv with a negative type takes
+"the oldest message with the lowest type". So the most urgent priority gets the lowest type.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sysv_ipc
+
+from common.errors import KernelObjectError, LabError, MachineError, NotPermitted, ObjectVanished
+from common.kernel.channels import At, Window
+from common.kernel.locks import Address
+from common.kernel.waits import TICK, Deadline, Wait
+from common.options import option
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# Whether who has it open is told of its removal.
+TELLS_REMOVAL = True
+
+_LIMITS = Path("/proc/sys/kernel")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much the queue holds, and how many priorities it tells apart."""
+
+    capacity: int | None = option(
+        None,
+        about="bytes of messages that the queue holds (msg_qbytes); empty: kernel.msgmnb",
+        minimum=1,
+    )
+    priorities: int = option(
+        1, about="how many priorities are told apart; with 1 messages leave as they came", minimum=1
+    )
+
+
+def check(options: Options, message_size: int) -> str:
+    """Return why messages of ``message_size`` bytes do not fit ("" when they do). See msgget(2)."""
+    try:
+        largest = int((_LIMITS / "msgmax").read_text())
+        whole = int((_LIMITS / "msgmnb").read_text())
+    except FileNotFoundError:
+        return "this kernel has no System V message queues"
+    if message_size > largest:
+        return f"a message of {message_size} bytes is over kernel.msgmax = {largest}"
+    if options.capacity is not None and options.capacity > whole:
+        return f"capacity {options.capacity} is over kernel.msgmnb = {whole}"
+    if message_size > (options.capacity or whole):
+        holds = options.capacity or f"kernel.msgmnb = {whole}"
+        return f"a message of {message_size} bytes never fits in a queue of {holds} bytes"
+    return ""
+
+
+def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
+    """Create the queue. Raises ``MachineError`` when its capacity is refused."""
+    key = maker.sysv_queue()
+    if options.capacity is not None:
+        queue = sysv_ipc.MessageQueue(key)
+        try:
+            queue.max_size = options.capacity
+        except sysv_ipc.PermissionsError as error:
+            raise MachineError(
+                f"a queue of {options.capacity} bytes is refused to this user",
+                "only lowering is always permitted; see sysctl kernel.msgmnb",
+            ) from error
+    return {"key": key, "message_size": message_size, "priorities": options.priorities}
+
+
+def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Queue:
+    """Open the queue; both modes are the same object. Raises ``ObjectVanished``."""
+    return Queue(address, wait, what)
+
+
+class Queue:
+    """One process's handle of the queue."""
+
+    window: Window | None = None
+
+    def __init__(self, address: Address, wait: Wait, what: str) -> None:
+        self._wait = wait
+        self._what = what
+        self._size: int = address["message_size"]
+        self._lowest: int = address["priorities"]
+        self._wanted = -self._lowest if self._lowest > 1 else 0
+        try:
+            # The size is explicit: the package's own limit of 2048 bytes is below the kernel's.
+            queue = sysv_ipc.MessageQueue(address["key"], max_message_size=self._size)
+        except sysv_ipc.Error as error:
+            raise self._explained(error) from error
+        self._send, self._receive = queue.send, queue.receive
+
+    def send(self, message: bytes, priority: int = 0) -> None:
+        """Send one message; a priority outside the range counts as the nearest inside it."""
+        kind = min(max(self._lowest - priority, 1), self._lowest) if priority else self._lowest
+        try:
+            try:
+                self._send(message, False, kind)
+            except sysv_ipc.BusyError:
+                self._send_when_room(message, kind)
+        except (sysv_ipc.Error, OSError, ValueError) as error:
+            raise self._explained(error) from error
+
+    def receive(self) -> bytes | None:
+        """Return the next message: the oldest of the most urgent."""
+        try:
+            try:
+                return self._receive(False, self._wanted)[0]
+            except sysv_ipc.BusyError:
+                return self._receive_when_any()
+        except (sysv_ipc.Error, OSError) as error:
+            raise self._explained(error) from error
+
+    def close(self) -> None:
+        """Do nothing: a key and an id need no closing."""
+
+    def _send_when_room(self, message: bytes, kind: int) -> None:
+        os.sched_yield()  # one turn for the other side costs less than to sleep and be woken
+        with suppress(sysv_ipc.BusyError):
+            return self._send(message, False, kind)
+        with self._wait.standing(f"room in {self._what}") as deadline, _ticking(deadline):
+            while True:
+                try:
+                    return self._send(message, True, kind)
+                except sysv_ipc.Error as error:
+                    _go_on(error, deadline)
+
+    def _receive_when_any(self) -> bytes | None:
+        os.sched_yield()
+        with suppress(sysv_ipc.BusyError):
+            return self._receive(False, self._wanted)[0]
+        with self._wait.standing(f"a message in {self._what}") as deadline, _ticking(deadline):
+            while True:
+                # Told to finish means that nothing more will be sent: then one look is enough.
+                block = not self._wait.finishing
+                try:
+                    return self._receive(block, self._wanted)[0]
+                except sysv_ipc.BusyError:
+                    return None
+                except sysv_ipc.Error as error:
+                    _go_on(error, deadline)
+
+    def _explained(self, error: Exception) -> LabError:
+        number = getattr(error, "errno", None)
+        if isinstance(error, sysv_ipc.ExistentialError) or number == errno.EINVAL:
+            return ObjectVanished(f"the message queue of {self._what} was removed")
+        if isinstance(error, sysv_ipc.PermissionsError):
+            return NotPermitted(f"the message queue of {self._what} is closed to this user")
+        if isinstance(error, ValueError):
+            return KernelObjectError(f"{self._what} takes messages of up to {self._size} bytes")
+        if number == errno.E2BIG:
+            return KernelObjectError(
+                f"{self._what}: a message of more than {self._size} bytes stands in the queue",
+                "its sender is not ours; it blocks the queue until somebody takes it",
+            )
+        return KernelObjectError(f"{self._what}: {error}")
+
+
+def _go_on(error: sysv_ipc.Error, deadline: Deadline) -> None:
+    # The package has no class of its own for EINTR: it is the plain Error. Nothing was sent or
+    # received then (msgop(2) is never restarted), so the call is simply made again.
+    if type(error) is not sysv_ipc.Error:
+        raise error
+    deadline.tick()
+
+
+@contextmanager
+def _ticking(deadline: Deadline) -> Iterator[None]:
+    """Interrupt blocking system calls now and then: msgsnd and msgrcv know no timeout.
+
+    An alarm just before the call would be missed, hence an interval and not one shot.
+    """
+    handler = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+    timer = signal.setitimer(signal.ITIMER_REAL, deadline.tick(), TICK)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)

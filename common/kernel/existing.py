@@ -1,0 +1,136 @@
+"""What exists in the kernel at this moment: finds, shows and removes one object by kind and name.
+
+Looked up in /proc/sysvipc, /dev/shm and the file system, never remembered. Nothing is removed by
+pattern or by key: a System V object by its id, anything else by its full name.
+"""
+
+from __future__ import annotations
+
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import posix_ipc
+import sysv_ipc
+
+from common import names
+from common.errors import NotPermitted
+
+# kind -> (file in /proc/sysvipc, its column with the id, letter of ipcs(1), removal by id)
+SYSV = {
+    "sysv_shm": ("shm", "shmid", "m", sysv_ipc.remove_shared_memory),
+    "sysv_sem": ("sem", "semid", "s", sysv_ipc.remove_semaphore),
+    "sysv_queue": ("msg", "msqid", "q", sysv_ipc.remove_message_queue),
+}
+
+
+# kind -> type in the file system
+_TYPES = {
+    "posix_sem": stat.S_IFREG,
+    "fifo": stat.S_IFIFO,
+    "socket": stat.S_IFSOCK,
+    "file": stat.S_IFREG,
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """An object that exists: its identity, owner and time of creation or last change (s).
+
+    ``creator`` is the creating pid and ``attached`` the number of attached processes, where the
+    kernel tells (segments); 0 elsewhere.
+    """
+
+    id: int
+    uid: int
+    changed: float
+    creator: int = 0
+    attached: int = 0
+
+
+def listed(table: str) -> list[dict[str, int]]:
+    """Return the rows of /proc/sysvipc/``table`` (shm, sem or msg); raises ``OSError``."""
+    head, *rows = Path("/proc/sysvipc", table).read_text().splitlines()
+    return [_row(head, row) for row in rows]
+
+
+def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
+    """Return the object called ``name`` (System V: with this key); None when there is none.
+
+    With ``id`` only that very object counts: not a later one of the same name, and also a segment
+    that is removed but still attached somewhere, whose key the kernel has already taken away.
+    """
+    if kind in SYSV:
+        table, column, _, _ = SYSV[kind]
+        keys = (name,) if id is None else (name, 0)
+        head, *lines = Path("/proc/sysvipc", table).read_text().splitlines()
+        for line in lines:
+            # Only the row that is looked for is parsed whole: there may be thousands.
+            key, number, _ = line.split(maxsplit=2)
+            if int(key) in keys and id in (None, int(number)):
+                row = _row(head, line)
+                creator, attached = row.get("cpid", 0), row.get("nattch", 0)
+                return Found(row[column], row["cuid"], row["ctime"], creator, attached)
+        return None
+    try:
+        status = path(kind, str(name)).lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if stat.S_IFMT(status.st_mode) != _TYPES[kind]:
+        return None
+    found = Found(status.st_ino, status.st_uid, status.st_ctime)
+    return found if id in (None, found.id) else None
+
+
+def _row(head: str, line: str) -> dict[str, int]:
+    return dict(zip(head.split(), map(int, line.split()), strict=True))
+
+
+def path(kind: str, name: str) -> Path:
+    """Return where the file system shows an object that is not System V's."""
+    return Path("/dev/shm", f"sem.{name[1:]}") if kind == "posix_sem" else Path(name)
+
+
+def remove(kind: str, name: str | int, found: Found) -> None:
+    """Remove ``found``; nothing happens when it is gone already. Raises ``NotPermitted``."""
+    try:
+        if kind in SYSV:
+            SYSV[kind][3](found.id)
+        elif kind == "posix_sem":
+            posix_ipc.unlink_semaphore(str(name))
+        else:
+            # unlink(2) takes the name itself away, never what a link points at.
+            Path(str(name)).unlink()
+    except (sysv_ipc.ExistentialError, posix_ipc.ExistentialError, FileNotFoundError):
+        return
+    except (sysv_ipc.PermissionsError, posix_ipc.PermissionsError, PermissionError):
+        raise NotPermitted(f"{kind} {shown(name)} cannot be removed by this user") from None
+
+
+def owner(found: Found) -> str:
+    """Return whose an object is, as far as the kernel tells."""
+    try:
+        user = pwd.getpwuid(found.uid).pw_name
+    except KeyError:
+        user = "unknown"
+    if not found.creator:
+        return f"it belongs to {user} (uid {found.uid})"
+    alive = "alive" if names.start_time(found.creator) is not None else "no longer alive"
+    return (
+        f"it belongs to {user} (uid {found.uid}), was created by process {found.creator} "
+        f"({alive}) and is attached {found.attached} times"
+    )
+
+
+def shown(name: str | int) -> str:
+    """Return a name as people and ipcs(1) write it: a key in hexadecimal, others as they are."""
+    return f"{name:#010x}" if isinstance(name, int) else name
+
+
+def command(kind: str, name: str | int, id: int | None = None) -> str:
+    """Return the shell command that shows an object."""
+    if kind not in SYSV:
+        return f"ls -l {path(kind, str(name))}"
+    letter = SYSV[kind][2]
+    return f"ipcs -{letter} | grep {shown(name)}" if id is None else f"ipcs -{letter} -i {id}"

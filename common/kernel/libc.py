@@ -1,0 +1,67 @@
+"""System calls that Python and the packages do not offer: the only module that imports ctypes."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Sequence
+
+IPC_NOWAIT = 0o4000
+SEM_UNDO = 0x1000
+_PR_SET_PDEATHSIG = 1
+_NANOSECONDS = 1_000_000_000
+
+
+class _Sembuf(ctypes.Structure):
+    _fields_ = (
+        ("sem_num", ctypes.c_ushort),
+        ("sem_op", ctypes.c_short),
+        ("sem_flg", ctypes.c_short),
+    )
+
+
+class _Timespec(ctypes.Structure):
+    _fields_ = (("tv_sec", ctypes.c_long), ("tv_nsec", ctypes.c_long))
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.semtimedop.argtypes = (
+    ctypes.c_int,
+    ctypes.POINTER(_Sembuf),
+    ctypes.c_size_t,
+    ctypes.POINTER(_Timespec),
+)
+_libc.prctl.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+
+
+def semtimedop(
+    semid: int, operations: Sequence[tuple[int, int, int]], seconds: float | None
+) -> bool:
+    """Perform all ``operations`` (number, change, flags) on a semaphore set at once, or none.
+
+    Blocks for at most ``seconds`` (None: without limit). Returns True when done, False when the
+    time passed, when IPC_NOWAIT would have blocked, or when a signal came (semop(2) is never
+    restarted). Raises ``OSError``: EIDRM or EINVAL when the set is gone, EACCES, EFBIG, ERANGE.
+    """
+    array = (_Sembuf * len(operations))(*(_Sembuf(*operation) for operation in operations))
+    limit = None
+    if seconds is not None:
+        whole, part = divmod(int(max(0.0, seconds) * _NANOSECONDS), _NANOSECONDS)
+        limit = ctypes.byref(_Timespec(whole, part))
+    if _libc.semtimedop(semid, array, len(operations), limit) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in (errno.EAGAIN, errno.EINTR):
+        return False
+    raise OSError(number, os.strerror(number))
+
+
+def prctl_die_with_parent(signal: int) -> None:
+    """Have the kernel send ``signal`` to this process when its parent ends (prctl(2)).
+
+    It does nothing if the parent has ended already: compare ``os.getppid()`` afterwards.
+    """
+    if _libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))

@@ -1,0 +1,49 @@
+"""No lock at all: every process goes in at once.
+
+For the variants that show what is lost without one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common.kernel.locks import Address, Quick
+from common.kernel.waits import Wait
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# Whether one process at a time is inside, and whether a waiter is told of the object's removal.
+EXCLUDES = False
+TELLS_REMOVAL = False
+
+
+@dataclass(frozen=True)
+class Options:
+    """None."""
+
+
+def make(options: Options, maker: Maker) -> dict[str, Any]:
+    """Make nothing."""
+    return {}
+
+
+def attach(address: Address, wait: Wait, what: str) -> NoLock:
+    """Return a lock that lets everybody in."""
+    return NoLock()
+
+
+class NoLock:
+    """Acquire and release do nothing, as cheaply as a call can."""
+
+    def __init__(self) -> None:
+        self.acquire = self.release = _nothing
+        self.quick = Quick(None, (), _nothing, None, (), lambda error: error)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _nothing() -> None:
+    pass

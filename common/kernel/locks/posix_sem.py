@@ -1,0 +1,92 @@
+"""A named POSIX semaphore: a free one costs no system call, but a killed holder keeps it for ever.
+
+Nobody can tell who holds it. A semaphore that was unlinked keeps working for those who have it
+open, so its removal is not noticed (sem_unlink(3)). sem_timedwait(3) counts in CLOCK_REALTIME:
+it is asked for short waits only, and the deadline is kept in CLOCK_MONOTONIC.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import posix_ipc
+
+from common.errors import KernelObjectError, NotPermitted, ObjectVanished
+from common.kernel.locks import Address, Quick
+from common.kernel.waits import Wait
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# Whether one process at a time is inside, and whether a waiter is told of the object's removal.
+EXCLUDES = True
+TELLS_REMOVAL = False
+
+
+@dataclass(frozen=True)
+class Options:
+    """None."""
+
+
+def make(options: Options, maker: Maker) -> dict[str, Any]:
+    """Make one named semaphore of value 1: free."""
+    return {"name": maker.posix_sem(1)}
+
+
+def attach(address: Address, wait: Wait, what: str) -> PosixSemaphoreLock:
+    """Open the lock; raises ``ObjectVanished`` and ``NotPermitted``."""
+    name = address["name"]
+    try:
+        semaphore = posix_ipc.Semaphore(name)
+    except posix_ipc.ExistentialError:
+        raise ObjectVanished(f"{what}: there is no POSIX semaphore {name}") from None
+    except posix_ipc.PermissionsError:
+        raise NotPermitted(f"{what}: POSIX semaphore {name} is closed to this user") from None
+    return PosixSemaphoreLock(semaphore, wait, what)
+
+
+class PosixSemaphoreLock:
+    """The lock of one process; ``acquire`` and ``release`` are closures over the bare calls."""
+
+    def __init__(self, semaphore: posix_ipc.Semaphore, wait: Wait, what: str) -> None:
+        self.acquire, self.release, self.quick = _calls(semaphore, wait, what)
+        self.close = semaphore.close
+
+
+def _calls(
+    semaphore: posix_ipc.Semaphore, wait: Wait, what: str
+) -> tuple[Callable[[], None], Callable[[], None], Quick]:
+    # Closures: no attribute is looked up and no call is forwarded where the lock is free.
+    take, give, busy = semaphore.acquire, semaphore.release, posix_ipc.BusyError
+    held = False
+
+    def stand() -> None:
+        with wait.standing(what) as deadline:
+            while True:
+                try:
+                    take(deadline.tick())
+                except (busy, posix_ipc.SignalError):
+                    continue
+                return
+
+    def acquire() -> None:
+        nonlocal held
+        try:
+            take(0)
+        except busy:
+            stand()
+        held = True
+
+    def release() -> None:
+        nonlocal held
+        if not held:
+            # A second release would make the value 2, and two processes would go in.
+            raise KernelObjectError(f"{what}: released, but this process does not hold it")
+        held = False
+        give()
+
+    bare = functools.partial(take, 0)
+    return acquire, release, Quick(bare, busy, stand, give, (), lambda error: error)

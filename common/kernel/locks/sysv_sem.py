@@ -1,0 +1,92 @@
+"""A System V semaphore: the lecture's lock, which the kernel frees when its holder dies.
+
+With ``undo`` (SEM_UNDO, semop(2)) a killed holder gives the lock back; the row that it was
+writing stays half written. Without, the lock is held for ever and every waiter's deadline passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sysv_ipc
+
+from common.errors import KernelObjectError
+from common.kernel.locks import Address, Quick
+from common.kernel.sysv import Semaphore
+from common.kernel.waits import Wait
+from common.options import option
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# Whether one process at a time is inside, and whether a waiter is told of the object's removal.
+EXCLUDES = True
+TELLS_REMOVAL = True
+
+
+@dataclass(frozen=True)
+class Options:
+    """What becomes of the lock when its holder dies."""
+
+    undo: bool = option(
+        True,
+        about="the kernel frees the lock when its holder dies (SEM_UNDO); false: it never does",
+    )
+
+
+def make(options: Options, maker: Maker) -> dict[str, Any]:
+    """Make one semaphore of value 1: free."""
+    return {"key": maker.sysv_sem(1), "undo": options.undo}
+
+
+def attach(address: Address, wait: Wait, what: str) -> SysvSemaphoreLock:
+    """Open the lock; raises ``ObjectVanished`` and ``NotPermitted``."""
+    return SysvSemaphoreLock(Semaphore(address["key"], wait, what, undo=address["undo"]), what)
+
+
+class SysvSemaphoreLock:
+    """The lock of one process; ``acquire`` and ``release`` are closures over the bare calls."""
+
+    def __init__(self, semaphore: Semaphore, what: str) -> None:
+        self.acquire, self.release = _calls(semaphore, what)
+        self.quick = Quick(
+            semaphore.take,
+            sysv_ipc.BusyError,
+            semaphore.stand,
+            semaphore.give,
+            (sysv_ipc.Error,),
+            lambda error: semaphore.vanished(),
+        )
+        self.close = semaphore.close
+
+
+def _calls(semaphore: Semaphore, what: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    # Closures: no attribute is looked up and no call is forwarded where the lock is free.
+    take, give = semaphore.take, semaphore.give
+    busy, missing = sysv_ipc.BusyError, sysv_ipc.ExistentialError
+    held = False
+
+    def acquire() -> None:
+        nonlocal held
+        try:
+            take()
+        except busy:
+            semaphore.stand()
+        except missing:
+            raise semaphore.vanished() from None
+        held = True
+
+    def release() -> None:
+        nonlocal held
+        if not held:
+            # A second release would make the value 2, and two processes would go in.
+            raise KernelObjectError(f"{what}: released, but this process does not hold it")
+        held = False
+        try:
+            give()
+        except missing:
+            raise semaphore.vanished() from None
+
+    return acquire, release

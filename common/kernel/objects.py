@@ -1,0 +1,291 @@
+"""Makes the kernel objects of a run, whole and exclusively, and proves that they are gone again.
+
+Who creates, destroys: only the launcher makes and removes; children open what they are handed.
+Every object is in the ledger before it exists, has mode 0600, and a name that nobody else has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import posix_ipc
+import sysv_ipc
+
+from common import names
+from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectExists
+from common.kernel import existing, limits, mapped_file
+from common.kernel.existing import Found
+from common.kernel.ledger import Entry, Ledger, LedgerState
+
+# Draws of a random key before giving up: a second one is needed once in some millions of runs.
+DRAWS = 16
+# The kernel stamps System V objects in whole seconds and files with a clock that lags by a tick.
+STAMP_SLACK = 2.0
+LARGEST_KEY = 0x7FFFFFFF
+PAGE = 4096
+
+
+class Maker:
+    """Makes objects for one run and writes each into ``ledger``.
+
+    ``directory`` is the runtime directory (FIFOs, sockets); ``base`` is where the relative path of
+    a mapped file begins; ``patience`` (s) is how long to wait for another run to let go of one.
+    Every method raises ``MachineError`` when the machine has no room, naming the limit.
+    """
+
+    def __init__(self, ledger: Ledger, directory: Path, base: Path, patience: float = 30.0) -> None:
+        self.directory = directory
+        self.base = base
+        self.patience = patience
+        self.held: list[int] = []
+        self._ledger = ledger
+        self._pid = os.getpid()
+        self._token = names.new_token()
+
+    def sysv_shm(self, size: int, key: int | None = None) -> int:
+        """Make a zeroed, attachable segment of ``size`` bytes; returns its key.
+
+        ``key`` asks for a fixed one; ``ObjectExists`` says who has it.
+        """
+
+        def create(key: int) -> int:
+            # sysv_ipc fills a new segment with blanks unless it is told otherwise; writing every
+            # byte also allocates every page, here and not at a process's first access.
+            memory = sysv_ipc.SharedMemory(
+                key, sysv_ipc.IPC_CREX, mode=0o600, size=size, init_character=b"\0"
+            )
+            memory.detach()
+            return memory.id
+
+        return self._sysv("sysv_shm", key, create, bytes=size)
+
+    def sysv_sem(self, value: int, key: int | None = None) -> int:
+        """Make a semaphore with its first ``value``; returns its key."""
+
+        def create(key: int) -> int:
+            flags = sysv_ipc.IPC_CREX
+            return sysv_ipc.Semaphore(key, flags, mode=0o600, initial_value=value).id
+
+        return self._sysv("sysv_sem", key, create, value=value)
+
+    def sysv_queue(self, key: int | None = None) -> int:
+        """Make an empty message queue; returns its key."""
+
+        def create(key: int) -> int:
+            return sysv_ipc.MessageQueue(key, sysv_ipc.IPC_CREX, mode=0o600).id
+
+        return self._sysv("sysv_queue", key, create)
+
+    def posix_sem(self, value: int) -> str:
+        """Make a named POSIX semaphore with its first ``value``; returns its name."""
+        name = f"/lab-{self._token}-{len(self._ledger.entries)}"
+        entry = self._ledger.intend("posix_sem", name, value=value)
+        try:
+            posix_ipc.Semaphore(name, posix_ipc.O_CREX, mode=0o600, initial_value=value).close()
+        except posix_ipc.ExistentialError:
+            self._ledger.gone(entry)
+            raise ObjectExists(f"there is a POSIX semaphore {name} already") from None
+        except posix_ipc.PermissionsError:
+            raise NotPermitted("/dev/shm is closed to this user", "ls -ld /dev/shm") from None
+        except (posix_ipc.Error, OSError, ValueError) as error:
+            raise limits.refusal("posix_sem", str(error)) from None
+        return self._finish(entry, name)
+
+    def fifo(self, stem: str) -> str:
+        """Make a FIFO in the runtime directory; returns its path."""
+        path = str(self.directory / f"{stem}-{len(self._ledger.entries)}")
+        entry = self._ledger.intend("fifo", path)
+        try:
+            os.mkfifo(path, 0o600)
+        except OSError as error:
+            raise limits.refusal("fifo", str(error)) from None
+        return self._finish(entry, path)
+
+    def socket_path(self, stem: str) -> str:
+        """Reserve the path of a UNIX socket in the runtime directory; the caller binds it.
+
+        Raises ``MachineError`` for a path over 107 bytes: a longer one is cut silently by some.
+        """
+        path = str(self.directory / stem)
+        if len(os.fsencode(path)) > limits.SOCKET_PATH_MAX:
+            raise MachineError(
+                f"the socket path {path} has {len(os.fsencode(path))} bytes, "
+                f"{limits.SOCKET_PATH_MAX} are allowed (unix(7))",
+                "set XDG_RUNTIME_DIR to a shorter directory, or unset it",
+            )
+        self._ledger.intend("socket", path)
+        return path
+
+    def file(self, path: Path, size: int) -> bool:
+        """Open or make a file that outlives the run, locked for this run; True when it is new.
+
+        A new file is zeroed; an old one keeps its contents. Both are allocated on disk up to a
+        page or ``size``, whichever is more: a hole is a SIGBUS at a process's store on a full
+        disk. An old file must be regular, ours, without a second name, and hold ``size`` bytes.
+        Waits until no other run holds it; raises ``ObjectExists`` naming the holder.
+        """
+        entry = self._ledger.intend("file", str(path), kept=True)
+        fd = mapped_file.open_exclusively(path, self.patience)
+        self.held.append(fd)
+        length = os.fstat(fd).st_size
+        if 0 < length < size:
+            raise KernelObjectError(
+                f"{path} has {length} bytes, a table of this scenario has {size}",
+                "it is not the table of an earlier run: name another file, or move it away",
+            )
+        try:
+            os.posix_fallocate(fd, 0, max(length, size, PAGE))
+        except OSError as error:
+            raise limits.refusal("file", str(error), path.parent) from None
+        self._finish(entry, str(path))
+        # Zeros only: it was never filled, its maker was killed in between.
+        return not any(os.pread(fd, size, 0))
+
+    def inherited_fds(self) -> list[int]:
+        """Return the descriptors that a forked child must close: they hold locks of the run."""
+        return list(self.held)
+
+    def objects(self) -> list[dict[str, Any]]:
+        """Return what was made: ``kind``, ``id``, ``name``, and ``kept`` for what stays after."""
+        made = ((entry, self._find(entry)) for entry in self._ledger.entries)
+        return [_described(entry, found) for entry, found in made if found]
+
+    def remove_all(self) -> None:
+        """Remove everything but the files that outlive the run, last made first; harmless twice.
+
+        What cannot be removed stays in ``leaks``; the rest is removed all the same.
+        """
+        while self.held:
+            os.close(self.held.pop())
+        for entry in reversed(self._ledger.entries):
+            if entry.state == "gone" or entry.facts.get("kept"):
+                continue
+            found = self._find(entry)
+            try:
+                if found is not None:
+                    existing.remove(entry.kind, entry.name, found)
+            except NotPermitted:
+                continue
+            # A full disk may refuse the ledger's line; it must not keep the objects alive.
+            with contextlib.suppress(MachineError):
+                self._ledger.gone(entry.number)
+
+    def leaks(self) -> list[dict[str, Any]]:
+        """Return what this run made, should be gone, and is still there when one looks."""
+        return [entry for entry in self.objects() if not entry.get("kept")]
+
+    def _sysv(self, kind: str, key: int | None, create: Callable[[int], int], **facts: Any) -> int:
+        if key is not None and not 0 < key <= LARGEST_KEY:
+            raise KernelObjectError(
+                f"{key:#x} is no key: 0 is IPC_PRIVATE, -1 a failed ftok(), the rest is truncated",
+                f"choose one from 1 to {LARGEST_KEY:#x}, or none to have one drawn",
+            )
+        for _ in range(DRAWS):
+            drawn = names.new_key() if key is None else key
+            # Looked up before it is intended: the ledger never claims somebody else's object.
+            if _taken(kind, drawn):
+                if key is not None:
+                    break
+                continue
+            entry = self._ledger.intend(kind, drawn, **facts)
+            try:
+                id = create(drawn)
+            except sysv_ipc.ExistentialError:
+                self._ledger.gone(entry)
+                continue
+            except (sysv_ipc.Error, OSError, MemoryError, ValueError) as error:
+                self._ledger.gone(entry)
+                raise limits.refusal(kind, str(error)) from None
+            self._ledger.made(entry, id=id)
+            return drawn
+        raise _in_use(kind, drawn)
+
+    def _finish(self, entry: int, name: str) -> str:
+        found = existing.find(self._ledger.entries[entry].kind, name)
+        if found is not None:
+            self._ledger.made(entry, id=found.id)
+        return name
+
+    def _find(self, entry: Entry) -> Found | None:
+        return _proven(entry, self._pid)
+
+
+def remove_dead(state: LedgerState) -> list[str]:
+    """Remove what a dead run left; returns one sentence for each thing that was done or refused.
+
+    An object that was made is touched only if its name and its id match the ledger's; one that
+    was only intended only if it is this user's and was created no earlier than the ledger says.
+    Raises ``KernelObjectError`` when the run is alive.
+    """
+    if state.alive:
+        raise KernelObjectError(f"run {state.header.pid} of {state.header.scenario} is alive")
+    rebooted = state.header.boot != names.boot_id()
+    said = []
+    for entry in reversed(state.entries):
+        if entry.state == "gone" or entry.facts.get("kept"):
+            continue
+        if entry.kind in existing.SYSV and rebooted:
+            # System V objects ended with that boot; the same key and id are somebody else's now.
+            continue
+        if entry.kind in ("fifo", "socket") and not _inside(state.directory, str(entry.name)):
+            said.append(f"left {entry.name}: it is not in a directory of this user's runs")
+            continue
+        found = _proven(entry, state.header.pid)
+        if found is None:
+            continue
+        try:
+            existing.remove(entry.kind, entry.name, found)
+        except NotPermitted as error:
+            said.append(f"left {error.message}")
+        else:
+            said.append(f"removed {entry.kind} {existing.shown(entry.name)} (id {found.id})")
+    return said
+
+
+def commands(entry: Entry) -> str:
+    """Return the exact command that shows the object of a ledger's entry."""
+    return existing.command(entry.kind, entry.name, entry.id)
+
+
+def _proven(entry: Entry, maker: int) -> Found | None:
+    # The object of this entry, if it exists and there is proof that this run made it.
+    found = existing.find(entry.kind, entry.name, entry.id)
+    if found is None or found.uid != os.geteuid():
+        return None
+    if entry.id is None:
+        if found.changed < entry.at - STAMP_SLACK:
+            return None
+        if found.creator not in (0, maker):
+            return None
+    return found
+
+
+def _inside(directory: Path, name: str) -> bool:
+    return Path(name).parent == directory and names.is_private_directory(directory)
+
+
+def _described(entry: Entry, found: Found) -> dict[str, Any]:
+    described = {"kind": entry.kind, "id": found.id, "name": existing.shown(entry.name)}
+    return described | {"kept": True} if entry.facts.get("kept") else described
+
+
+def _taken(kind: str, key: int) -> Found | None:
+    try:
+        return existing.find(kind, key)
+    except OSError:
+        raise limits.refusal(kind, "/proc/sysvipc cannot be read") from None
+
+
+def _in_use(kind: str, key: int) -> ObjectExists:
+    found = _taken(kind, key)
+    if found is None:
+        return ObjectExists(f"{kind} {existing.shown(key)} is being made by somebody else just now")
+    return ObjectExists(
+        f"{kind} {existing.shown(key)} exists already: {existing.owner(found)}",
+        f"if it is left over: ipcrm -{existing.SYSV[kind][2]} {found.id}; "
+        "or ask for no key, and one is drawn",
+    )

@@ -1,0 +1,100 @@
+"""A file mapped MAP_SHARED: its contents outlive the processes and carry on in the next run."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from common.errors import KernelObjectError, NotPermitted, ObjectVanished
+from common.kernel.locks import Address
+from common.options import option
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+
+@dataclass(frozen=True)
+class Options:
+    """Where the file is."""
+
+    path: str = option(
+        "exchange.dat", about="the file, relative to the directory that holds the scenario's runs"
+    )
+
+
+def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
+    """Make the file, or take the one of an earlier run, and hold it for this run alone.
+
+    ``fresh`` says that it holds zeros only. Raises ``KernelObjectError`` for a path that leads
+    out of the directory, ``NotPermitted`` for what is not a plain file of ours, ``ObjectExists``
+    when another run does not let go of it, ``MachineError`` when the disk is full.
+    """
+    relative = PurePath(options.path)
+    if relative.is_absolute() or ".." in relative.parts or not relative.parts:
+        raise KernelObjectError(
+            f"the table's file {options.path!r} is not inside {maker.base}",
+            "give a path relative to the directory that holds the scenario's runs",
+        )
+    path = maker.base / relative
+    fresh = maker.file(path, size)
+    status = path.stat()
+    return {"path": str(path), "inode": status.st_ino, "size": status.st_size, "fresh": fresh}
+
+
+def attach(address: Address) -> MappedFile:
+    """Map the file; raises ``ObjectVanished`` when it was removed, replaced or cut."""
+    path, size = address["path"], address["size"]
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise ObjectVanished(f"{path} is gone") from None
+    except OSError as error:
+        raise NotPermitted(f"cannot open {path}: {error.strerror}") from None
+    try:
+        problem = _problem(os.fstat(fd), address)
+        if problem:
+            raise ObjectVanished(f"{path} {problem}")
+        return MappedFile(address, mmap.mmap(fd, size))
+    finally:
+        os.close(fd)
+
+
+class MappedFile:
+    """A mapped file."""
+
+    def __init__(self, address: Address, memory: mmap.mmap) -> None:
+        self._address = address
+        self._memory = memory
+        self.bytes = memoryview(memory)
+        # A file of an earlier run may end within a double.
+        self.cells = self.bytes[: len(memory) // 8 * 8].cast("d")
+
+    def intact(self) -> str:
+        """Return "" while the file is what was mapped, or what happened to it.
+
+        A process that touches a page which the file no longer has is killed by SIGBUS; a file
+        that was replaced goes on in this mapping alone, and nobody is told.
+        """
+        try:
+            return _problem(os.lstat(self._address["path"]), self._address)
+        except OSError:
+            return "was removed"
+
+    def close(self) -> None:
+        """Release the views, then unmap; a view that somebody still has keeps it mapped."""
+        self.cells.release()
+        self.bytes.release()
+        with contextlib.suppress(BufferError):
+            self._memory.close()
+
+
+def _problem(status: os.stat_result, address: Address) -> str:
+    if status.st_ino != address["inode"]:
+        return "was replaced by another file"
+    if status.st_size < address["size"]:
+        return f"was cut from {address['size']} to {status.st_size} bytes"
+    return ""

@@ -1,0 +1,72 @@
+"""A System V shared memory segment: gone when its launcher removes it.
+
+A program that knows only the lecture's struct may attach it by its key.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sysv_ipc
+
+from common.errors import NotPermitted, ObjectVanished
+from common.kernel.locks import Address
+from common.options import option
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Options:
+    """Under which key the segment is found."""
+
+    key: int | None = option(
+        None,
+        about="a fixed key, for a program of one's own (the lecture's EXCHKEY is 0x45584348 here); "
+        "left out, each run draws its own",
+        minimum=1,
+        maximum=0x7FFFFFFF,
+    )
+
+
+def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
+    """Make a zeroed segment of whole pages. Raises ``ObjectExists`` for a fixed key in use."""
+    pages = -(-size // PAGE)
+    return {"key": maker.sysv_shm(pages * PAGE, options.key), "fresh": True}
+
+
+def attach(address: Address) -> SysvMemory:
+    """Attach the segment; raises ``ObjectVanished`` and ``NotPermitted``."""
+    key = address["key"]
+    try:
+        return SysvMemory(sysv_ipc.SharedMemory(key))
+    except sysv_ipc.ExistentialError:
+        raise ObjectVanished(f"there is no shared memory segment with key {key:#x}") from None
+    except sysv_ipc.PermissionsError:
+        raise NotPermitted(f"segment {key:#x} is closed to this user", "ipcs -m") from None
+
+
+class SysvMemory:
+    """An attached segment."""
+
+    def __init__(self, segment: sysv_ipc.SharedMemory) -> None:
+        self._segment = segment
+        self.bytes = memoryview(segment)
+        self.cells = self.bytes.cast("d")
+
+    def close(self) -> None:
+        """Release the views, then detach; a view that somebody still has keeps it attached.
+
+        Reading through a view of detached memory is a segmentation fault, through a released one
+        a ``ValueError``.
+        """
+        self.cells.release()
+        self.bytes.release()
+        # A slice that is still alive holds a reference of its own, beside ours and the call's.
+        if self._segment.attached and sys.getrefcount(self._segment) == 2:
+            self._segment.detach()

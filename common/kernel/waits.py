@@ -1,0 +1,53 @@
+"""How long a process may stand in one wait, and how it learns that it should finish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from common.errors import WaitExpired
+
+# A blocked system call returns at least this often (seconds), to look at the deadline and at
+# ``finishing``: a signal that arrives just before the call would otherwise be missed.
+TICK = 0.1
+
+
+class Wait:
+    """The patience of one process: ``seconds`` for any single wait, shared by all its objects.
+
+    ``finishing`` becomes true when the process is told to finish what it has begun and stop.
+    ``publish`` is called with what the process waits for when it blocks, and with "" afterwards.
+    """
+
+    def __init__(self, seconds: float, publish: Callable[[str], None] | None = None) -> None:
+        self.seconds = seconds
+        self.finishing = False
+        self.publish = publish
+
+    @contextmanager
+    def standing(self, what: str) -> Iterator[Deadline]:
+        """Mark that the process now blocks on ``what``; yields the deadline of this wait."""
+        if self.publish is not None:
+            self.publish(what)
+        try:
+            yield Deadline(what, self.seconds)
+        finally:
+            if self.publish is not None:
+                self.publish("")
+
+
+class Deadline:
+    """The end of one wait, in CLOCK_MONOTONIC seconds."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        self.what = what
+        self.seconds = seconds
+        self.at = time.monotonic() + seconds
+
+    def tick(self) -> float:
+        """Return how long the next system call may block (s); raises ``WaitExpired`` when over."""
+        left = self.at - time.monotonic()
+        if left <= 0:
+            raise WaitExpired(self.what, self.seconds)
+        return min(left, TICK)

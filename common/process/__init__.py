@@ -1,0 +1,1 @@
+"""What has a pid: spawning, supervision, and what a child process runs."""

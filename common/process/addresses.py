@@ -1,0 +1,81 @@
+"""Makes the kernel objects that a plan asks for, and says where each is: all a child is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from common import kinds
+from common.kernel.objects import Maker
+from common.process import gate
+from common.scenario.plan import ChannelPlan, Part, Plan
+
+
+def make(plan: Plan, maker: Maker, run_dir: Path) -> dict[str, Any]:
+    """Make every object of ``plan``, whole, before any process starts.
+
+    Returns names and keys only: ``gate``, ``table`` (``memory``, ``lock``), ``channels`` by name
+    and ``paper`` (``path``, ``lock``). Raises ``MachineError`` and ``KernelObjectError``.
+    """
+    addresses: dict[str, Any] = {"gate": gate.make(maker), "table": None, "paper": None}
+    if plan.table is not None:
+        size = len(plan.table.rows) * len(plan.table.rows[0]) * 8
+        store = kinds.load(kinds.TABLES, plan.table.store.kind)
+        memory = store.make(store.Options(**plan.table.store.options), size, maker)
+        addresses["table"] = {
+            "kind": plan.table.store.kind,
+            "memory": memory,
+            "lock": _lock(plan.table.lock, maker),
+        }
+        if memory["fresh"]:
+            _fill(plan.table.store.kind, memory, plan.table.rows)
+    addresses["channels"] = {
+        channel.name: _channel(channel, plan, maker) for channel in plan.channels
+    }
+    if plan.paper is not None:
+        path = run_dir / "paper.txt"
+        path.touch(mode=0o600)
+        addresses["paper"] = {"path": str(path), "lock": _lock(plan.paper.lock, maker)}
+    return addresses
+
+
+def read_rows(plan: Plan, table: dict[str, Any]) -> list[list[float]]:
+    """Return the table's rows as they are in memory now."""
+    assert plan.table is not None
+    store = kinds.load(kinds.TABLES, plan.table.store.kind)
+    memory = store.attach(table["memory"])
+    width = len(plan.table.rows[0])
+    cells = memory.cells[: len(plan.table.rows) * width].tolist()
+    memory.close()
+    return [cells[at : at + width] for at in range(0, len(cells), width)]
+
+
+def _fill(kind: str, address: dict[str, Any], rows: list[list[float]]) -> None:
+    memory = kinds.load(kinds.TABLES, kind).attach(address)
+    for at, value in enumerate(value for row in rows for value in row):
+        memory.cells[at] = value
+    memory.close()
+
+
+def _lock(part: Part, maker: Maker) -> dict[str, Any]:
+    module = kinds.load(kinds.LOCKS, part.kind)
+    return {"kind": part.kind, "at": module.make(module.Options(**part.options), maker)}
+
+
+def _channel(channel: ChannelPlan, plan: Plan, maker: Maker) -> dict[str, Any]:
+    module = kinds.load(kinds.CHANNELS, channel.part.kind)
+    options = module.Options(**channel.part.options)
+
+    def one() -> dict[str, Any]:
+        lock = _lock(channel.lock, maker)
+        made: dict[str, Any] = module.make(options, channel.message_size, lock, maker)
+        return made
+
+    # A reply channel is made once for each process that receives from it.
+    owners = plan.group(channel.per).processes if channel.per else [""]
+    return {
+        "kind": channel.part.kind,
+        "index": channel.index,
+        "per": bool(channel.per),
+        "at": {owner: one() for owner in owners},
+    }

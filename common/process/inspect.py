@@ -1,0 +1,46 @@
+"""Where a process stands: what it waits for, by its own word and by the kernel's (proc(5))."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from common.history import record
+
+STATES = {
+    "R": "running",
+    "S": "sleeping",
+    "D": "in an uninterruptible wait",
+    "T": "stopped by a signal: it is neither slow nor deadlocked, SIGCONT wakes it",
+    "t": "stopped by a debugger",
+    "Z": "ended, not reaped",
+}
+
+
+def state(pid: int) -> str:
+    """Return the kernel's state of ``pid`` in words."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "gone"
+    letter = text.rpartition(")")[2].split()[0]
+    return STATES.get(letter, letter)
+
+
+def standing(path: Path) -> str:
+    """Return what the process of this history file says it waits for, and for how long."""
+    try:
+        with path.open("rb") as file:
+            file.seek(record.STATUS_OFFSET)
+            since, text = record.STATUS.unpack(file.read(record.STATUS.size))
+    except OSError:
+        return "it had not come to its history"
+    if not since:
+        return "not in a wait of the lab's"
+    waited = (time.monotonic_ns() - since) / 1e9
+    return f"waiting for {text.rstrip(bytes(1)).decode(errors='replace')} for {waited:.1f} s"
+
+
+def where(pid: int, path: Path) -> str:
+    """Return both in one phrase."""
+    return f"{standing(path)} ({state(pid)})"

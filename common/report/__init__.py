@@ -1,0 +1,1 @@
+"""How it is shown: documents, text, and the live progress line."""

@@ -1,0 +1,86 @@
+"""The documents that ``--json`` prints and the run directory keeps: plain dicts, JSON-able."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from common.history.outcome import Outcome
+from common.scenario.plan import Expect, Plan
+from common.verdict.finding import FAILURES, Verdict
+
+FAILED, UNDECIDED, BROKEN = 1, 3, 4
+
+
+def run_document(
+    plan: Plan, outcome: Outcome, verdict: Verdict, run_dir: Path, remarks: list[str]
+) -> dict[str, Any]:
+    """Return the document of one run (DESIGN's ``run --json``, and what else is known)."""
+    measures = verdict.measures
+    names = plan.table.names if plan.table else []
+    return {
+        "scenario": plan.scenario,
+        "variant": plan.variant,
+        "seed": plan.seed,
+        "run_dir": str(run_dir),
+        "verdict": verdict.verdict,
+        "expected": asdict(plan.expect),
+        "as_expected": as_expected(plan.expect, verdict),
+        "overlaps": measures.get("overlaps", 0),
+        "operations": measures.get("operations", 0),
+        "wall_s": measures.get("wall_s", 0.0),
+        "findings": [asdict(finding) for finding in verdict.findings],
+        "doubts": verdict.doubts,
+        "remarks": remarks,
+        "measures": measures,
+        "processes": [asdict(process) for process in outcome.processes],
+        "objects": outcome.objects,
+        "leaks": outcome.leaks,
+        "initial": _rows(names, outcome.initial),
+        "final": _rows(names, outcome.final),
+        "interrupted": outcome.interrupted,
+    }
+
+
+def as_expected(expect: Expect, verdict: Verdict) -> bool:
+    """Return whether a run came out as its scenario promises.
+
+    Findings that are not promised are welcome in an anomaly, but no failure of the run is.
+    """
+    found = {finding.kind for finding in verdict.findings}
+    promised = set(expect.findings) | set(expect.any)
+    return (
+        verdict.verdict == expect.verdict
+        and found.issuperset(expect.findings)
+        and (not expect.any or bool(found & set(expect.any)))
+        and not (found & set(FAILURES)) - promised
+    )
+
+
+def exit_status(document: dict[str, Any]) -> int:
+    """Return the exit status that a run's document stands for (DESIGN section 7)."""
+    if document["interrupted"]:
+        return 128 + int(document["interrupted"])
+    if document["as_expected"]:
+        return 0
+    promised = {*document["expected"]["findings"], *document["expected"]["any"]}
+    found = {finding["kind"] for finding in document["findings"]}
+    if (found & set(FAILURES)) - promised:
+        return BROKEN
+    return UNDECIDED if document["verdict"] == "undecided" else FAILED
+
+
+def worst(statuses: list[int]) -> int:
+    """Return the one exit status of several runs: the most serious."""
+    order = [0, UNDECIDED, FAILED, BROKEN]
+    return max(statuses, key=lambda status: order.index(status) if status in order else status)
+
+
+def _rows(names: list[str], rows: list[list[float]] | None) -> dict[str, dict[str, float]] | None:
+    if rows is None:
+        return None
+    return {
+        name: dict(zip(("sell", "buy", "stock"), row, strict=False))
+        for name, row in zip(names, rows, strict=True)
+    }

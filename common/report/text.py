@@ -1,0 +1,220 @@
+"""Results as text for people: one run, and the table of a comparison."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from common.verdict.promise import promise
+
+Document = dict[str, Any]
+
+_COLOURS = {"valid": "32", "anomaly": "31", "undecided": "33"}
+
+
+def coloured(stream: Any = None) -> bool:
+    """Return whether to colour: NO_COLOR forbids, FORCE_COLOR demands, else a terminal decides."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return bool((stream or sys.stdout).isatty())
+
+
+def paint(word: str, text: str | None = None) -> str:
+    """Return ``text`` in the colour of the verdict ``word``."""
+    text = word if text is None else text
+    if not coloured() or word not in _COLOURS:
+        return text
+    return f"\x1b[{_COLOURS[word]}m{text}\x1b[0m"
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """Return a figure for people: thousands apart, no needless zeros."""
+    if value is None:
+        return "-"
+    text = f"{value:,.{digits}f}"
+    return text.rstrip("0").rstrip(".") if digits else text
+
+
+def run_text(document: Document) -> str:
+    """Return the report of one run."""
+    measures = document["measures"]
+    waits = measures.get("waits") or {}
+    lines = [
+        f"{document['scenario']} · {document['variant']} · seed {document['seed']}",
+        "",
+        f"  verdict     {paint(document['verdict'])}"
+        + ("" if document["as_expected"] else f" - {_promised(document)}"),
+        f"  operations  {number(document['operations'])} by {len(document['processes'])} "
+        f"process{'es' if len(document['processes']) != 1 else ''} "
+        f"in {document['wall_s']:.3f} s ({number(measures.get('per_second'))} a second)",
+        f"  overlaps    {number(document['overlaps'])} critical sections overlapped",
+        f"  lock wait   median {number(waits.get('median_us'), 1)} µs, "
+        f"99 % below {number(waits.get('p99_us'), 1)} µs",
+    ]
+    lines += _table_lines(document)
+    lines += _sentences([document])
+    lines += [f"  note: {remark}" for remark in document["remarks"]]
+    lines += [*_left(document), f"  stored in {document['run_dir']}"]
+    return "\n".join(lines)
+
+
+def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
+    """Return the report of a comparison: one column a variant, then sentences, then the limits."""
+    columns = list(variants)
+    rows = [("", columns)]
+    for label, cell in _ROWS:
+        rows.append((label, [cell(variants[column]["runs"]) for column in columns]))
+    widths = [max(len(row[0]) for row in rows)]
+    widths += [max(len(cells[at]) for _, cells in rows) for at in range(len(columns))]
+    lines = [scenario, ""]
+    for at, (label, cells) in enumerate(rows):
+        padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
+        if label == "verdict":
+            padded = [
+                paint(cell.split()[0], text) for cell, text in zip(cells, padded, strict=True)
+            ]
+        lines.append("  " + label.ljust(widths[0]) + "  " + "  ".join(padded))
+        if at == 0:
+            lines.append("  " + "-" * (sum(widths) + 2 * len(columns)))
+    for column in columns:
+        runs = variants[column]["runs"]
+        sentences = _sentences(runs)
+        lines += ["", f"{column}:", *(sentences or ["  nothing was found"])]
+        if not any(run["findings"] for run in runs):
+            lines.append("  " + promise(sum(run["verdict"] == "valid" for run in runs)))
+        lines += [line for run in runs for line in _left(run) if run["leaks"]]
+    every = [run for entry in variants.values() for run in entry["runs"]]
+    remarks = {remark for run in every for remark in run["remarks"]}
+    lines += ["", *(f"note: {remark}" for remark in sorted(remarks))] if remarks else []
+    last = variants[columns[-1]]["runs"][-1]
+    lines += ["", f"every run left nothing behind; the last is stored in {last['run_dir']}"]
+    if any(run["leaks"] for run in every):
+        lines[-1] = f"the last run is stored in {last['run_dir']}"
+    return "\n".join(lines)
+
+
+def summary(runs: list[Document]) -> dict[str, Any]:
+    """Return what several runs of one variant have in common, for ``compare --json``."""
+    verdicts = [run["verdict"] for run in runs]
+    return {
+        "runs": len(runs),
+        "verdicts": {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))},
+        "as_expected": all(run["as_expected"] for run in runs),
+        "findings": {
+            kind: sum(f["count"] for run in runs for f in run["findings"] if f["kind"] == kind)
+            for kind in sorted({f["kind"] for run in runs for f in run["findings"]})
+        },
+        "operations": sum(run["operations"] for run in runs),
+        "per_second": statistics.median(run["measures"].get("per_second") or 0 for run in runs),
+        "overlaps": sum(run["overlaps"] for run in runs),
+        "lost_updates": sum(_count(run, "lost_update") for run in runs),
+        "missing": sum(_missing(run) for run in runs),
+        "promise": promise(verdicts.count("valid")),
+    }
+
+
+def _count(run: Document, kind: str) -> int:
+    return sum(finding["count"] for finding in run["findings"] if finding["kind"] == kind)
+
+
+def _missing(run: Document) -> float:
+    missing = run["measures"].get("missing") or {}
+    return float(sum(abs(value) for value in missing.values()))
+
+
+def _median(pick: Callable[[Document], float | None], digits: int = 0) -> Any:
+    def cell(runs: list[Document]) -> str:
+        values = [value for run in runs if (value := pick(run)) is not None]
+        return number(statistics.median(values), digits) if values else "-"
+
+    return cell
+
+
+def _wait(figure: str) -> Callable[[Document], float | None]:
+    return lambda run: (run["measures"].get("waits") or {}).get(figure)
+
+
+def _fairness(run: Document) -> float | None:
+    fairness = run["measures"].get("fairness")
+    return fairness.get("jain") if isinstance(fairness, dict) else fairness
+
+
+def _verdict_cell(runs: list[Document]) -> str:
+    verdicts = [run["verdict"] for run in runs]
+    seen = sorted(set(verdicts), key=verdicts.count, reverse=True)
+    if len(runs) == 1:
+        return str(seen[0])
+    return ", ".join(f"{verdict} {verdicts.count(verdict)}/{len(runs)}" for verdict in seen)
+
+
+# One row of the comparison a line; figures of several runs are medians, counts are per run.
+_ROWS: list[tuple[str, Callable[[list[Document]], str]]] = [
+    ("verdict", _verdict_cell),
+    ("operations", _median(lambda run: run["operations"])),
+    ("operations/s", _median(lambda run: run["measures"].get("per_second"))),
+    ("overlapping critical sections", _median(lambda run: run["overlaps"])),
+    ("lost updates", _median(lambda run: _count(run, "lost_update"))),
+    ("missing stock", _median(_missing, 6)),
+    ("negative stock", _median(lambda run: _count(run, "negative_stock"))),
+    ("lock wait, median µs", _median(_wait("median_us"), 1)),
+    ("lock wait, 99 % below µs", _median(_wait("p99_us"), 1)),
+    ("fairness (1 is even)", _median(_fairness, 3)),
+    ("CPU s", _median(lambda run: (run["measures"].get("cpu_s") or {}).get("total"), 3)),
+]
+
+
+def _sentences(runs: list[Document]) -> list[str]:
+    lines = []
+    for kind in dict.fromkeys(f["kind"] for run in runs for f in run["findings"]):
+        found = [f for run in runs for f in run["findings"] if f["kind"] == kind]
+        times = sum(f["count"] for f in found)
+        spread = f" in {len(found)} of {len(runs)} runs" if len(runs) > 1 else ""
+        lines.append(f"  {paint('anomaly', kind)} × {number(times)}{spread}")
+        lines.append(f"    {found[0]['explanation']}")
+    for doubt in dict.fromkeys(doubt for run in runs for doubt in run["doubts"]):
+        lines.append(f"  {paint('undecided')}: {doubt}")
+    return lines
+
+
+def _promised(document: Document) -> str:
+    expected = document["expected"]
+    wanted = [*expected["findings"]]
+    if expected["any"]:
+        wanted.append("one of " + ", ".join(expected["any"]))
+    return f"the scenario promises {expected['verdict']}" + (
+        f" with {', '.join(wanted)}" if wanted else ""
+    )
+
+
+def _table_lines(document: Document) -> list[str]:
+    lines = []
+    final, initial = document["final"], document["initial"]
+    missing = document["measures"].get("missing") or {}
+    for name, row in (final or {}).items():
+        gone = missing.get(name) or 0
+        lines.append(
+            f"  {name:<10}  stock {number(initial[name]['stock'], 6)} -> "
+            f"{number(row['stock'], 6)}"
+            + (f", {number(abs(gone), 9)} {'missing' if gone > 0 else 'too much'}" if gone else "")
+        )
+    for process in document["processes"]:
+        if "balance" in process["summary"] and len(document["processes"]) <= 8:
+            steps = process["summary"].get("balances", [])
+            shown = " then ".join(f"{value:.2f}" for value in steps[-6:]) or (
+                f"{process['summary']['balance']:.2f}"
+            )
+            lines.append(f"  {process['name']:<10}  balance {shown}")
+    return lines
+
+
+def _left(document: Document) -> list[str]:
+    made = [entry for entry in document["objects"] if not entry.get("kept")]
+    if document["leaks"]:
+        names = ", ".join(f"{leak['kind']} {leak['name']}" for leak in document["leaks"])
+        return [f"  {paint('anomaly', 'left behind')}: {names}"]
+    return [f"  left behind nothing of {len(made)} kernel objects"]

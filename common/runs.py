@@ -1,0 +1,48 @@
+"""Where runs are stored: ``<out>/<scenario>/<UTC time>-<seed>/``, with a ``latest`` link."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from common.errors import StoredRunError, UsageError
+
+OUT = Path("runs")
+
+
+def make(out: Path, scenario: str, seed: int) -> Path:
+    """Make the directory of a new run and point ``latest`` at it; raises ``UsageError``."""
+    parent = out / scenario
+    now = time.time()
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f".{int(now * 1e6) % 1_000_000:06d}Z"
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        for attempt in range(1000):
+            run_dir = parent / (f"{stamp}-{seed}" + (f"-{attempt}" if attempt else ""))
+            try:
+                run_dir.mkdir(mode=0o700)
+                break
+            except FileExistsError:
+                continue
+        link = parent / f".latest-{os.getpid()}-{stamp}"
+        link.symlink_to(run_dir.name)
+        link.replace(parent / "latest")
+    except OSError as error:
+        raise UsageError(
+            f"cannot keep the run in {parent}: {error.strerror}", "choose a directory with --out"
+        ) from None
+    return run_dir
+
+
+def find(out: Path, name: str) -> Path:
+    """Return the run directory that ``name`` means: a path, or a scenario whose latest run it is.
+
+    Raises ``StoredRunError``.
+    """
+    for candidate in (Path(name), out / name / "latest", out / name):
+        if (candidate / "plan.json").is_file():
+            return candidate.resolve()
+    raise StoredRunError(
+        f"{name} is not a stored run", f"a directory below {out}, or a scenario that was run"
+    )

@@ -1,0 +1,188 @@
+"""What must fit together in a scenario: names that name something, messages that fit, and so on.
+
+The shapes have judged each value alone; here it is what the values say of each other. Whatever was
+complained about already is left out, so that one mistake is told once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from common import kinds
+from common.kinds import nearest
+from common.scenario import schema
+from common.scenario.groups import Group, Use, groups
+from common.scenario.shapes import Chosen
+from common.scenario.values import Path, Reading
+from common.system import System
+
+Values = Mapping[str, Any]
+
+
+def check(values: Values, reading: Reading, chosen: Mapping[str, System]) -> None:
+    """Complain in ``reading`` of everything in ``values`` that does not fit together."""
+    members = groups(values, schema.roles(chosen))
+    _check_names(members, reading)
+    _check_table(values, members, reading, chosen)
+    _check_uses(values, members, reading)
+    _check_channels(values, members, reading)
+    _check_steps(values, members, reading)
+    _check_options(members, reading)
+    _check_file(values, reading)
+    _check_expectation(values, reading)
+
+
+def _check_names(members: list[Group], reading: Reading) -> None:
+    seen: set[str] = set()
+    for group in members:
+        path: Path = ("processes", group.index, "name")
+        if path not in reading.nodes:
+            path = ("processes", group.index, "role")
+        if group.name in seen:
+            reason = f"two groups are called {group.name!r}"
+            reading.complain(path, reason, "give one of them another `name`")
+        seen.add(group.name)
+        longest = len(f"{group.name}-{group.count - 1}")
+        if longest > schema.LONGEST_NAME:
+            reason = f"the last process would have a name of {longest} characters"
+            reading.complain(path, reason, f"at most {schema.LONGEST_NAME}")
+
+
+def _check_table(
+    values: Values, members: list[Group], reading: Reading, chosen: Mapping[str, System]
+) -> None:
+    declared = ("table",) in reading.nodes
+    if declared and schema.layout(chosen) is None:
+        names = " and ".join(chosen)
+        reading.complain(("table",), f"{names} has no table", "leave it out", at_key=True)
+    for group in members:
+        if group.needs_table and not declared:
+            reading.complain(
+                ("processes", group.index, "role"),
+                f"the role {group.chosen.kind} needs a table, and the scenario has none",
+                "add table: {store: " + (kinds.names(kinds.TABLES) or ("…",))[-1] + "}",
+            )
+
+
+def _check_uses(values: Values, members: list[Group], reading: Reading) -> None:
+    declared = _below(("channels",), reading)
+    channels: Mapping[str, Chosen] = values.get("channels", {})
+    names = [group.name for group in members]
+    for group in members:
+        for use in group.uses():
+            path = ("processes", group.index, use.option)
+            if use.channel not in declared:
+                hint = (
+                    nearest(use.channel, declared) or f"declare it: channels: {{{use.channel}: …}}"
+                )
+                reading.complain(path, f"there is no channel {use.channel!r}", hint)
+            elif use.channel in channels:
+                owner = channels[use.channel].common.get("per")
+                if owner is None or owner in names:
+                    _check_owner(group, use, owner, path, reading)
+        for option, field in group.module.Options.__dataclass_fields__.items():
+            path = ("processes", group.index, option)
+            required = not isinstance(field.default, str)
+            if field.metadata["channel"] and required and not group.chosen.options.get(option, "?"):
+                reading.complain(path, "names no channel", nearest("", declared))
+
+
+def _check_owner(group: Group, use: Use, per: str | None, path: Path, reading: Reading) -> None:
+    if use.mode == "answer" and per is None:
+        reason = f"the answers of all {group.name} processes would come through one channel"
+        reading.complain(path, reason, f"give channel {use.channel} `per: {group.name}`")
+    elif use.mode != "send" and per not in (None, group.name):
+        reason = f"channel {use.channel} is made for each {per}, and only a {per} receives from it"
+        reading.complain(path, reason, f"`per: {group.name}`, or another channel")
+
+
+def _check_channels(values: Values, members: list[Group], reading: Reading) -> None:
+    known = [group.name for group in members]
+    complete = reading.sound(("processes",))
+    for name, channel in values.get("channels", {}).items():
+        path = ("channels", name)
+        per = channel.common.get("per")
+        if complete and per is not None and per not in known:
+            reading.complain((*path, "per"), f"there is no group {per!r}", nearest(per, known))
+        module = kinds.load(kinds.CHANNELS, channel.kind)
+        lock = channel.common.get("lock")
+        if lock is not None and lock.kind != "none" and not getattr(module, "GUARDED", True):
+            reason = f"the kernel synchronises a {channel.kind}: a lock guards nothing there"
+            reading.complain((*path, "lock"), reason, "lock: none")
+        uses = [use for group in members for use in group.uses() if use.channel == name]
+        if complete:
+            _check_ends(path, uses, reading)
+        size = max((use.size for use in uses), default=0)
+        if uses and reading.sound(path):
+            why = module.check(module.Options(**channel.options), size)
+            if why:
+                reading.complain(path, why)
+
+
+def _check_ends(path: Path, uses: list[Use], reading: Reading) -> None:
+    modes = {use.mode for use in uses}
+    if not uses:
+        hint = "leave it out, or name it in an entry of processes"
+        reading.complain(path, "no process uses this channel", hint, at_key=True)
+    elif "send" not in modes:
+        reading.complain(path, "nobody sends to this channel", at_key=True)
+    elif modes == {"send"}:
+        reading.complain(path, "nobody receives from this channel", at_key=True)
+
+
+def _check_steps(values: Values, members: list[Group], reading: Reading) -> None:
+    channels = values.get("channels", {})
+    every: set[str] = set()
+    complete = reading.sound(("processes",)) and reading.sound(("channels",))
+    for group in members:
+        steps = group.steps(channels)
+        every |= steps
+        for step in group.delays:
+            if step not in steps:
+                path = ("processes", group.index, "delays", step)
+                reason = f"a {group.chosen.kind} has no step {step!r}"
+                reading.complain(path, reason, nearest(step, sorted(steps)), at_key=True)
+    for step in values.get("delays", {}):
+        if complete and step not in every:
+            reason = f"no process has a step {step!r}"
+            reading.complain(("delays", step), reason, nearest(step, sorted(every)), at_key=True)
+
+
+def _check_options(members: list[Group], reading: Reading) -> None:
+    # A role may judge its own options: check(options) -> {option: reason}.
+    for group in members:
+        path: Path = ("processes", group.index)
+        judge = getattr(group.module, "check", None)
+        if judge is not None and reading.sound(path):
+            for option, reason in judge(group.module.Options(**group.chosen.options)).items():
+                reading.complain((*path, option), reason)
+
+
+def _check_file(values: Values, reading: Reading) -> None:
+    store = values.get("table", {}).get("store")
+    if store is not None and "path" in store.options:
+        # Kept in the directory of the scenario's runs, and never outside it.
+        path = PurePath(store.options["path"])
+        if path.is_absolute() or not path.parts or ".." in path.parts:
+            reason = f"{str(path)!r} leads out of the directory of the runs"
+            hint = "a path that does not begin with / and has no .. in it"
+            reading.complain(("table", "store", "path"), reason, hint)
+
+
+def _check_expectation(values: Values, reading: Reading) -> None:
+    expect = values.get("expect") or {}
+    for key in ("findings", "any"):
+        if expect.get("verdict") == "valid" and expect.get(key):
+            reading.complain(
+                ("expect", key), "a valid run has no findings", "verdict: anomaly, or no findings"
+            )
+
+
+def _below(path: Path, reading: Reading) -> list[str]:
+    """Return the keys of the mapping at ``path`` as they are written, whole or not."""
+    length = len(path) + 1
+    return [
+        str(known[-1]) for known in reading.nodes if known[:-1] == path and len(known) == length
+    ]

@@ -1,0 +1,81 @@
+"""The groups of processes that a scenario names, with what their roles declare about themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from common import kinds
+from common.system import System
+
+if TYPE_CHECKING:
+    from common.scenario.shapes import Chosen
+
+
+class Use(NamedTuple):
+    """One use of a channel by a role: the option that names it, what is done, bytes a message."""
+
+    option: str
+    mode: str
+    channel: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """One entry of ``processes``: ``index`` is its position there."""
+
+    index: int
+    name: str
+    count: int
+    system: System
+    module: ModuleType
+    chosen: Chosen
+
+    @property
+    def processes(self) -> list[str]:
+        """The names of its processes."""
+        return [f"{self.name}-{number}" for number in range(self.count)]
+
+    @property
+    def needs_table(self) -> bool:
+        """Whether the role opens the shared table."""
+        return bool(getattr(self.module, "NEEDS_TABLE", False))
+
+    @property
+    def delays(self) -> dict[str, dict[str, int]]:
+        """The delays that only this group has, by step."""
+        delays: dict[str, dict[str, int]] = self.chosen.common.get("delays", {})
+        return delays
+
+    def uses(self) -> Iterator[Use]:
+        """Yield each use that this group makes of a channel."""
+        fields = self.module.Options.__dataclass_fields__
+        for name, field in fields.items():
+            channel = self.chosen.options.get(name, field.default)
+            if field.metadata["channel"] and isinstance(channel, str) and channel:
+                yield Use(name, field.metadata["channel"], channel, field.metadata["message"])
+
+    def steps(self, channels: Mapping[str, Chosen | None]) -> set[str]:
+        """Return the steps that these processes go through, those of their channels included."""
+        steps = set(getattr(self.module, "STEPS", ()))
+        for use in self.uses():
+            channel = channels.get(use.channel)
+            if channel is not None:
+                steps |= set(getattr(kinds.load(kinds.CHANNELS, channel.kind), "STEPS", ()))
+        return steps
+
+
+def groups(values: Mapping[str, Any], roles: Mapping[str, System]) -> list[Group]:
+    """Return the groups of a scenario that was read; ``roles`` tells the system of each role."""
+    found = []
+    for index, chosen in enumerate(values.get("processes", [])):
+        if chosen is not None:
+            system = roles[chosen.kind]
+            module = kinds.load(system.roles, chosen.kind)
+            name = chosen.common.get("name", chosen.kind)
+            count = chosen.common.get("count", 1)
+            found.append(Group(index, name, count, system, module, chosen))
+    return found

@@ -1,0 +1,254 @@
+"""The plan of one run: a scenario's variant made concrete, stored as ``plan.json``."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from common import kinds
+from common.errors import UsageError
+from common.scenario.groups import Group, groups
+from common.system import System
+
+if TYPE_CHECKING:
+    from common.scenario.load import Scenario
+    from common.scenario.shapes import Chosen
+
+
+@dataclass(frozen=True)
+class Part:
+    """A lock, store or channel as it is wanted: its kind and that kind's options."""
+
+    kind: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """The shared table: where it is kept, what guards it, and its first contents."""
+
+    store: Part
+    lock: Part
+    names: list[str]
+    rows: list[list[float]]
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """One channel; with ``per`` it is made once for each process of that group."""
+
+    name: str
+    index: int
+    part: Part
+    lock: Part
+    message_size: int
+    per: str | None = None
+
+
+@dataclass(frozen=True)
+class PaperPlan:
+    """The paper that all printers of a run print on, and what guards it."""
+
+    lock: Part
+
+
+@dataclass(frozen=True)
+class ProcessPlan:
+    """One process: its role with options, its own seed, its delays by step (see steps)."""
+
+    name: str
+    group: str
+    role: str
+    system: str
+    index: int
+    seed: int
+    options: dict[str, Any]
+    delays: dict[str, dict[str, int]]
+    spawn: str
+
+
+@dataclass(frozen=True)
+class GroupPlan:
+    """The processes of one entry of ``processes``, and the channels they use."""
+
+    name: str
+    role: str
+    system: str
+    processes: list[str]
+    receives: list[str]
+    sends: list[str]
+
+
+@dataclass(frozen=True)
+class Expect:
+    """What the scenario promises: a verdict, findings that must all, or of which one must, show."""
+
+    verdict: str = "valid"
+    findings: list[str] = field(default_factory=list)
+    any: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Deadlines:
+    """Seconds that a phase may take: start, run, finish; and any single wait of a process."""
+
+    start: float = 15.0
+    run: float = 60.0
+    finish: float = 10.0
+    wait: float = 20.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run needs to know; equal plans make equal runs but for the kernel's timing."""
+
+    scenario: str
+    source: str
+    variant: str
+    seed: int
+    systems: list[str]
+    table: TablePlan | None
+    channels: list[ChannelPlan]
+    paper: PaperPlan | None
+    groups: list[GroupPlan]
+    processes: list[ProcessPlan]
+    deadlines: Deadlines
+    expect: Expect
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def group(self, name: str) -> GroupPlan:
+        """Return the group called ``name``; raises ``KeyError``."""
+        for group in self.groups:
+            if group.name == name:
+                return group
+        raise KeyError(name)
+
+    def channel(self, name: str) -> ChannelPlan:
+        """Return the channel called ``name``; raises ``KeyError``."""
+        for channel in self.channels:
+            if channel.name == name:
+                return channel
+        raise KeyError(name)
+
+
+def plan(
+    scenario: Scenario, variant: str | None, seed: int | None, systems: Mapping[str, System]
+) -> Plan:
+    """Make one variant concrete: the scenario's first when ``variant`` is None.
+
+    Without a ``seed`` the scenario's own is used, or one is drawn. Raises ``UsageError`` for a
+    variant that the scenario does not have.
+    """
+    name = next(iter(scenario.variants)) if variant is None else variant
+    if name not in scenario.variants:
+        raise UsageError(
+            f"{scenario.source} has no variant {name!r}", kinds.nearest(name, scenario.variants)
+        )
+    planned = scenario.variants[name]
+    values = planned.values
+    if seed is None:
+        seed = values.get("seed", secrets.randbits(31))
+    roles = {
+        role: systems[system]
+        for system in reversed(planned.systems)
+        for role in kinds.names(systems[system].roles)
+    }
+    members = groups(values, roles)
+    paper = values.get("paper")
+    return Plan(
+        scenario=scenario.name,
+        source=scenario.source,
+        variant=name,
+        seed=seed,
+        systems=list(planned.systems),
+        table=_table(values, [systems[system] for system in planned.systems]),
+        channels=_channels(values, members),
+        paper=None if paper is None else PaperPlan(_lock(paper)),
+        groups=[_group(group) for group in members],
+        processes=_processes(values, members, seed),
+        deadlines=Deadlines(**values.get("deadlines", {})),
+        expect=Expect(**values.get("expect", {})),
+        settings=dict(planned.settings),
+    )
+
+
+def _part(package: str, chosen: Chosen) -> Part:
+    # With every default written out, a stored plan keeps its meaning when a default changes.
+    options = kinds.load(package, chosen.kind).Options(**chosen.options)
+    return Part(chosen.kind, asdict(options))
+
+
+def _lock(values: Mapping[str, Any]) -> Part:
+    chosen = values.get("lock")
+    return Part("none") if chosen is None else _part(kinds.LOCKS, chosen)
+
+
+def _table(values: Mapping[str, Any], systems: list[System]) -> TablePlan | None:
+    layout = next((system.table for system in systems if system.table is not None), None)
+    table = values.get("table")
+    if table is None or layout is None:
+        return None
+    changes = table.get("rows", {})
+    rows = [
+        [
+            changes.get(name, {}).get(cell, value)
+            for cell, value in zip(layout.fields, row, strict=True)
+        ]
+        for name, row in zip(layout.rows, layout.initial, strict=True)
+    ]
+    return TablePlan(_part(kinds.TABLES, table["store"]), _lock(table), list(layout.rows), rows)
+
+
+def _channels(values: Mapping[str, Any], members: list[Group]) -> list[ChannelPlan]:
+    uses = [use for group in members for use in group.uses()]
+    return [
+        ChannelPlan(
+            name=name,
+            index=index,
+            part=_part(kinds.CHANNELS, chosen),
+            lock=_lock(chosen.common),
+            message_size=max(use.size for use in uses if use.channel == name),
+            per=chosen.common.get("per"),
+        )
+        for index, (name, chosen) in enumerate(values.get("channels", {}).items())
+    ]
+
+
+def _group(group: Group) -> GroupPlan:
+    def through(mode: str) -> list[str]:
+        return list(dict.fromkeys(use.channel for use in group.uses() if use.mode == mode))
+
+    return GroupPlan(
+        name=group.name,
+        role=group.chosen.kind,
+        system=group.system.name,
+        processes=group.processes,
+        receives=through("receive"),
+        sends=through("send"),
+    )
+
+
+def _processes(values: Mapping[str, Any], members: list[Group], seed: int) -> list[ProcessPlan]:
+    processes: list[ProcessPlan] = []
+    for group in members:
+        steps = group.steps(values.get("channels", {}))
+        shared = {step: d for step, d in values.get("delays", {}).items() if step in steps}
+        for name in group.processes:
+            processes.append(
+                ProcessPlan(
+                    name=name,
+                    group=group.name,
+                    role=group.chosen.kind,
+                    system=group.system.name,
+                    index=len(processes),
+                    # Named, not numbered: a group added to a scenario leaves the others' seeds.
+                    seed=random.Random(f"{seed}/{name}").getrandbits(63),
+                    options=asdict(group.module.Options(**group.chosen.options)),
+                    delays={**shared, **group.delays},
+                    spawn=group.chosen.common.get("spawn", values.get("spawn", "fork")),
+                )
+            )
+    return processes

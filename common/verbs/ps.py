@@ -1,0 +1,69 @@
+"""List live and dead runs, their kernel objects, and the commands that show each."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from common import names
+from common.errors import StoredRunError
+from common.kernel.ledger import LedgerState, read_ledger
+from common.kernel.objects import commands
+from common.system import System
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``ps`` takes."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def ledgers() -> list[LedgerState]:
+    """Return the ledgers of all runs of this user; those that cannot be read are left out."""
+    found = []
+    for directory in names.runtime_directories():
+        try:
+            found.append(read_ledger(directory))
+        except StoredRunError:
+            continue
+    return found
+
+
+def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
+    """Print every run that has a ledger."""
+    runs = [_describe(state) for state in ledgers()]
+    if arguments.json:
+        print(json.dumps({"runs": runs}, indent=2))
+        return 0
+    if not runs:
+        print("no run is alive, and no dead run left anything behind")
+    for run in runs:
+        state = "alive" if run["alive"] else "dead; `run.py clean` removes what it left"
+        print(f"{run['scenario']}  launcher {run['pid']}  ({state})")
+        print(f"  run directory {run['run_dir']}")
+        for process in run["processes"]:
+            print(f"  process {process['pid']}  {process['name']}")
+        for entry in run["objects"]:
+            print(f"  {entry['kind']:<10} {entry['name']!s:<28} {entry['command']}")
+    return 0
+
+
+def _describe(state: LedgerState) -> dict[str, Any]:
+    return {
+        "scenario": state.header.scenario,
+        "run_dir": state.header.run_dir,
+        "pid": state.header.pid,
+        "alive": state.alive,
+        "directory": str(state.directory),
+        "processes": [
+            {"name": process.name, "pid": process.pid}
+            for process in state.processes
+            if names.start_time(process.pid) == process.start
+        ],
+        "objects": [
+            {"kind": e.kind, "name": e.name, "id": e.id, "command": commands(e)}
+            for e in state.entries
+            if e.state != "gone"
+        ],
+    }

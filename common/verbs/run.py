@@ -1,0 +1,96 @@
+"""Run scenarios: one variant each, judged, with its evidence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common import pipeline, runs
+from common.report import text
+from common.report.document import exit_status, worst
+from common.report.live import Progress
+from common.scenario.load import load
+from common.scenario.plan import plan
+from common.system import System
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the options that ``run`` and ``compare`` share."""
+    parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a YAML file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+        help="change one value of the scenario, such as table.store=mmap_file",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, help="repeat a run's random choices (default: drawn)")
+    parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="run N times")
+    parser.add_argument(
+        "--out", type=Path, default=runs.OUT, metavar="DIR", help="where runs are stored"
+    )
+    parser.add_argument(
+        "--keep", action="store_true",
+        help="leave the kernel objects for ipcs to show; `clean` removes them",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--log", choices=("events", "operations", "quiet"),
+        help="events: narrate on standard error; operations: also log each operation",
+    )  # fmt: skip
+
+
+def _positive(word: str) -> int:
+    value = int(word)
+    if value < 1:
+        raise ValueError(word)
+    return value
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``run`` takes."""
+    add_common(parser)
+    parser.add_argument("--variant", help="the variant to run (default: the scenario's first)")
+
+
+def narration(arguments: argparse.Namespace, by_default: str) -> str:
+    """Return what the log says on standard error."""
+    if arguments.log == "quiet":
+        return "nothing"
+    if arguments.log is not None:
+        return "all"
+    return by_default
+
+
+def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
+    """Run every scenario as often as asked; returns the most serious exit status."""
+    loaded = [load(path, systems, arguments.settings) for path in arguments.scenarios]
+    narrate = narration(arguments, "all" if sys.stderr.isatty() else "warnings")
+    documents: list[dict[str, Any]] = []
+    statuses: list[int] = []
+    progress = Progress(enabled=narrate != "all")
+    for scenario in loaded:
+        for turn in range(arguments.repeat):
+            seed = None if arguments.seed is None else arguments.seed + turn
+            progress.start(f"{scenario.name} {turn + 1}/{arguments.repeat}")
+            document = pipeline.perform(
+                plan(scenario, arguments.variant, seed, systems),
+                systems,
+                arguments.out,
+                narrate=narrate,
+                log_operations=arguments.log == "operations",
+                keep=arguments.keep,
+                progress=progress,
+            )
+            progress.clear()
+            documents.append(document)
+            statuses.append(exit_status(document))
+            if not arguments.json:
+                print(text.run_text(document), flush=True)
+            if document["interrupted"]:
+                break
+    if arguments.json:
+        single = len(documents) == 1
+        print(json.dumps(documents[0] if single else {"runs": documents}, indent=2))
+    return worst(statuses)

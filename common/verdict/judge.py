@@ -1,0 +1,108 @@
+"""What does a run mean? Asks every property, and says ``valid`` only where that was in question.
+
+A run proves that its locks work only if processes met: without overlap or contention, and with
+anything left unexplained, it is ``undecided``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from typing import Any, TypeVar
+
+from common import kinds
+from common.history import overlap
+from common.history.case import Case
+from common.history.measure import measure
+from common.scenario.plan import ChannelPlan
+from common.verdict import balance
+from common.verdict.evidence import Result
+from common.verdict.finding import KINDS, Verdict
+
+T = TypeVar("T")
+
+VALID, ANOMALY, UNDECIDED = "valid", "anomaly", "undecided"
+
+
+def judge(case: Case) -> Verdict:
+    """Return the verdict on a run; a checker that fails makes it undecided, never valid.
+
+    ``measures["checker_failed"]`` is true when a property or the measuring raised.
+    """
+    result = Result()
+    measured = _protected("measure", lambda: measure(case.history, case.outcome), result)
+    measures: dict[str, Any] = measured or {}
+    for kind in kinds.names(kinds.PROPERTIES):
+        found = _protected(kind, partial(_property, kind, case), result)
+        if found is not None:
+            result.findings += found.findings
+            result.doubts += found.doubts
+            measures.update(found.measures)
+    result.doubts += _protected("balance", lambda: balance.check(case), result) or []
+    measures.update(result.measures)
+    if case.outcome.interrupted is not None:
+        measures["interrupted"] = case.outcome.interrupted
+    if not result.findings and not result.doubts:
+        result.doubts += _untried(case, measures)
+    kinds_found = {finding.kind for finding in result.findings}
+    if kinds_found == {"object_vanished"}:
+        result.doubts.append("an object was removed from outside: the run could not be completed")
+        verdict = UNDECIDED
+    else:
+        verdict = ANOMALY if kinds_found else UNDECIDED if result.doubts else VALID
+    order = {kind: number for number, kind in enumerate(KINDS)}
+    result.findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
+    return Verdict(verdict, result.findings, result.doubts, measures)
+
+
+def _property(kind: str, case: Case) -> Result:
+    result: Result = kinds.load(kinds.PROPERTIES, kind).check(case)
+    return result
+
+
+def _protected(name: str, ask: Callable[[], T], result: Result) -> T | None:
+    try:
+        return ask()
+    except Exception as error:
+        result.doubts.append(f"the checker {name} failed: {type(error).__name__}: {error}")
+        result.measures["checker_failed"] = True
+        return None
+
+
+def _untried(case: Case, measures: dict[str, Any]) -> list[str]:
+    """Return why a run in which nothing was found proves nothing: it put nothing to the test."""
+    if not measures["operations"]:
+        return ["no operation was done"]
+    places: dict[str, dict[str, int]] = measures["places"]
+    if sum(len(process.records) > 0 for process in case.history.processes) < 2:
+        return []
+    if not measures["contended"]:
+        return ["no two operations overlapped"]
+    doubts = []
+    for name, title in _unguarded(case).items():
+        place = places.get(name, asdict(overlap.Place()))
+        if place["processes"] > 1 and place["sections"] and not place["overlaps"]:
+            doubts.append(f"nothing guards {title}, but no two processes were inside it at once")
+    return doubts
+
+
+def _unguarded(case: Case) -> dict[str, str]:
+    """Return the places that no lock guards, as measures name them, with a name for people."""
+    plan = case.plan
+    found: dict[str, str] = {}
+    if plan.table is not None and plan.table.lock.kind == "none":
+        found[overlap.TABLE] = "the table"
+    if plan.paper is not None and plan.paper.lock.kind == "none":
+        found[overlap.PAPER] = "the paper"
+    for channel in plan.channels:
+        if _unguarded_channel(channel):
+            found[f"{overlap.CHANNEL} {channel.index}"] = f"the channel {channel.name}"
+    return found
+
+
+def _unguarded_channel(channel: ChannelPlan) -> bool:
+    # Where the kernel synchronises there are no sections of ours, and the lock is not used.
+    options = kinds.load(kinds.CHANNELS, channel.part.kind).Options(**channel.part.options)
+    sync = getattr(options, "sync", "")
+    return bool(sync == "star" or (not sync and channel.lock.kind == "none"))

@@ -1,0 +1,144 @@
+"""Every update of a row survives: none is overwritten by one that had read the same value.
+
+Each value of a row names the operation that wrote it, so operations form a tree rooted at the
+opening stock. The path from the final stock back to the root survived; every other update was
+lost, and the lost amounts add up to the missing stock exactly (:mod:`common.verdict.lineage`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from common.history.case import Case
+from common.history.operations import Effect
+from common.verdict.evidence import Result, finding, instance
+from common.verdict.finding import Instance
+from common.verdict.lineage import UNIT, Lineage, trace
+from common.verdict.wording import many, number, past, signed, span, were
+
+
+def check(case: Case) -> Result:
+    """Return the lost updates of all rows; ``total`` is the sum of their absolute amounts.
+
+    The measures hold, by row, the exact signed ``missing`` stock and ``lost`` amounts, and
+    ``lost_updates``, their number.
+    """
+    result = Result(measures={"missing": {}, "lost": {}, "lost_updates": 0})
+    updates = case.history.select(Effect.UPDATE)
+    flying = case.history.select(Effect.UPDATE, done=False)
+    rows = case.outcome.initial or []
+    finals = case.outcome.final or []
+    if (len(updates) or rows) and len(rows) != len(finals):
+        result.doubts.append("the table's last contents are unknown: nothing says what was lost")
+        return result
+    traced: list[Lineage] = []
+    for row, (initial, final) in enumerate(zip(rows, finals, strict=True)):
+        name = case.row(row)
+        lineage = trace(
+            case.history,
+            updates[case.history.objects[updates] == row],
+            flying[case.history.objects[flying] == row],
+            # The stock is a row's last field.
+            initial[-1],
+            final[-1],
+        )
+        result.doubts.extend(f"{name}: {doubt}" for doubt in _doubts(case, lineage))
+        if lineage.missing is not None:
+            result.measures["missing"][name] = lineage.missing / UNIT
+        if lineage.lost is not None:
+            result.measures["lost"][name] = int(lineage.delta[lineage.lost].sum()) / UNIT
+            if len(lineage.lost):
+                traced.append(lineage)
+    if traced:
+        _report(case, traced, result)
+    return result
+
+
+def _doubts(case: Case, lineage: Lineage) -> list[str]:
+    doubts = list(lineage.doubts)
+    for position in lineage.wrong[:1].tolist():
+        doubts.append(
+            f"{many(len(lineage.wrong), 'update')} did not write what they read and their amount make: "
+            f"the first is number {case.history.record(position)['seq']} of {case.process(position)}"
+        )
+    for position in lineage.strange[:1].tolist():
+        value = number(case.history.record(position)["v3"])
+        doubts.append(
+            f"the value {value} that {case.process(position)} read was written by no recorded "
+            f"operation: another program writes to this row"
+        )
+    return doubts
+
+
+def _report(case: Case, traced: list[Lineage], result: Result) -> None:
+    count = sum(len(lineage.lost) for lineage in traced if lineage.lost is not None)
+    # As Python integers: exact, however many there are.
+    total = sum(sum(abs(lineage.delta[lineage.lost]).tolist()) for lineage in traced)
+    chosen = [_extremes(lineage) for lineage in traced]
+    first = min((extremes[0] for extremes in chosen), key=lambda each: each[0])
+    worst = max((extremes[1] for extremes in chosen), key=lambda each: (each[1], -each[0]))
+    last = max((extremes[2] for extremes in chosen), key=lambda each: each[0])
+    cases = [_instance(case, lineage, op) for _, _, lineage, op in (first, worst, last)]
+    updates = sum(len(lineage.positions) for lineage in traced)
+    missing = ", ".join(
+        f"{number(abs(value))} {name} too {'few' if value > 0 else 'many'}"
+        for name, value in result.measures["lost"].items()
+        if value
+    )
+    lead = f"{many(count, 'update')} of {updates:,} {were(count)} lost; in stock: {missing or 'no change'}."
+    result.findings.append(finding("lost_update", count, total / UNIT, cases, lead))
+    result.measures["lost_updates"] = count
+
+
+_Extreme = tuple[int, int, Lineage, int]
+
+
+def _extremes(lineage: Lineage) -> tuple[_Extreme, _Extreme, _Extreme]:
+    """Return the first, worst and last lost operation as (time, amount, lineage, operation)."""
+    lost = lineage.lost
+    assert lost is not None
+    times, amounts = lineage.left[lost], abs(lineage.delta[lost])
+    picked = (int(np.argmin(times)), int(np.argmax(amounts)), int(np.argmax(times)))
+    first, worst, last = (
+        (int(times[at]), int(amounts[at]), lineage, int(lost[at])) for at in picked
+    )
+    return first, worst, last
+
+
+def _instance(case: Case, lineage: Lineage, lost: int) -> Instance:
+    """Tell how one update was lost: what carried it, and which write went over that."""
+    position = int(lineage.positions[lost])
+    found = case.history.record(position)
+    who, row = case.process(position), case.place(position)
+    amount = int(lineage.delta[lost]) / UNIT
+    story = (
+        f"{who} read {number(found['v3'])} {row} and wrote {number(found['v4'])} ({signed(amount)})"
+    )
+    goods = f"{number(abs(amount))} {row} {past(case.history.operation(position).name)} by {who}"
+    end = f"{goods} {'are gone' if amount > 0 else 'are still in stock'}."
+    carrier, over = lineage.overwriter(lost)
+    if over is None:
+        return instance(
+            case, abs(amount), f"{story}; another value then took its place: {end}", position
+        )
+    carrying, writing = int(lineage.positions[carrier]), int(lineage.positions[over])
+    before, after = case.history.record(carrying), case.history.record(writing)
+    writer, victim = case.process(writing), case.process(carrying)
+    later = _later(before, after)
+    written, read = number(after["v4"]), number(after["v3"])
+    if carrying == position:
+        sentence = f"{story}; {writer}, who had also read {read}, wrote {written} over it {later}"
+        return instance(case, abs(amount), f"{sentence}: {end}", position, writing)
+    sentence = (
+        f"{story}, on top of the {number(before['v4'])} that {victim} had written after it read "
+        f"{number(before['v3'])}; {writer}, who had also read {read}, wrote {written} over it "
+        f"{later}"
+    )
+    return instance(case, abs(amount), f"{sentence}: {end}", position, carrying, writing)
+
+
+def _later(before: dict[str, Any], after: dict[str, Any]) -> str:
+    ns = after["left"] - before["left"]
+    return f"{span(ns)} later" if ns > 0 else "at the same moment"

@@ -1,0 +1,54 @@
+"""No sale takes more than there is: a row's stock never falls below zero.
+
+A sale reads the stock for its check and reads it again for the change; what was written between
+the two was never checked.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from common.history.case import Case
+from common.history.merge import Positions
+from common.history.operations import Effect
+from common.verdict.evidence import Result, finding, instance
+from common.verdict.finding import Instance
+from common.verdict.wording import many, number
+
+
+def check(case: Case) -> Result:
+    """Return the updates that left less than nothing; ``total`` is the sum of their depths.
+
+    Only an update that takes from the row counts: one that adds to it mends what was broken.
+    """
+    history = case.history
+    updates = history.select(Effect.UPDATE)
+    written = history.gather("v4", updates)
+    below = np.flatnonzero(written < 0)
+    below = below[written[below] < history.gather("v3", updates[below])]
+    result = Result(measures={"negative_stock": len(below)})
+    if not len(below):
+        return result
+    positions, depths = updates[below], -written[below]
+    left = history.gather("left", positions)
+    picked = (int(np.argmin(left)), int(np.argmax(depths)), int(np.argmax(left)))
+    cases = [_instance(case, updates, int(positions[at]), float(depths[at])) for at in picked]
+    lead = (
+        f"{many(len(below), 'update')} left a stock below zero, "
+        f"{number(float(depths.max()))} at the worst."
+    )
+    result.findings.append(finding("negative_stock", len(below), float(depths.sum()), cases, lead))
+    return result
+
+
+def _instance(case: Case, updates: Positions, at: int, depth: float) -> Instance:
+    found = case.history.record(at)
+    who, row = case.process(at), case.place(at)
+    name = case.history.operation(at).name
+    story = f"{who} checked {number(found['v1'])} {row} to {name} {number(found['v0'])}"
+    end = f"{who} read {number(found['v3'])} and wrote {number(found['v4'])}."
+    writer = case.source(updates, at, written="v4", read="v3")
+    if writer is None:
+        return instance(case, depth, f"{story}; then {end}", at)
+    between = f"{case.process(writer)} then wrote {number(found['v3'])}"
+    return instance(case, depth, f"{story}; {between}; {end}", at, writer)

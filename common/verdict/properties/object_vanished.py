@@ -1,0 +1,21 @@
+"""No kernel object is removed from outside while the run uses it."""
+
+from __future__ import annotations
+
+from common.history.case import Case
+from common.verdict.evidence import Result, finding
+from common.verdict.finding import Instance
+
+
+def check(case: Case) -> Result:
+    """Return the processes that found an object gone."""
+    every = [
+        Instance(1.0, f"{process.name} could not go on: {process.error['message']}.")
+        for process in case.outcome.processes
+        if process.error is not None and process.error["kind"] == "ObjectVanished"
+    ]
+    if not every:
+        return Result()
+    lead = f"{len(every)} of {len(case.outcome.processes)} processes lost an object."
+    cases = (every[0], every[0], every[-1])
+    return Result([finding("object_vanished", len(every), float(len(every)), cases, lead)])

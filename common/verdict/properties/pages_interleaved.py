@@ -1,0 +1,90 @@
+"""The pages of one job lie together on the paper: no other job's pages come between them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from common.history.case import Case
+from common.history.merge import Positions
+from common.history.operations import Effect
+from common.verdict.evidence import Result, finding, instance
+from common.verdict.finding import Instance
+from common.verdict.wording import many
+
+# Anywhere in a line: two processes that write at once may leave two beginnings on one.
+PAGE = re.compile(r"\[job ([0-9a-f]+) page (\d+)/\d+\]")
+
+
+class Run(NamedTuple):
+    """Lines ``first`` to ``last`` (from 1) that belong to one job without interruption."""
+
+    item: int
+    first: int
+    last: int
+
+
+def check(case: Case) -> Result:
+    """Return the jobs that lie on the shared paper in more pieces than they were printed times."""
+    pages = case.history.select(Effect.PAGE)
+    if case.plan.paper is None:
+        return Result()
+    if case.paper_lines is None:
+        doubt = "the paper is missing: nothing says in which order its pages lie"
+        return Result(doubts=[doubt] if len(pages) else [])
+    runs = runs_of(case.paper_lines)
+    pieces: dict[int, list[int]] = {}
+    for number, run in enumerate(runs):
+        pieces.setdefault(run.item, []).append(number)
+    items = case.history.gather("item", pages)
+    # A job that was printed twice, whole, lies there twice: that is job_duplicated's business.
+    opening = items[case.history.gather("v0", pages) == 1]
+    copies = dict(
+        zip(*(each.tolist() for each in np.unique(opening, return_counts=True)), strict=True)
+    )
+    split = [item for item, found in pieces.items() if len(found) > max(1, copies.get(item, 1))]
+    measures = {"jobs_interleaved": len(split)}
+    if not split:
+        return Result(measures=measures)
+    worst = max(split, key=lambda item: len(pieces[item]))
+    cases = [_instance(case, pages, runs, pieces[item]) for item in (split[0], worst, split[-1])]
+    lead = f"{many(len(split), 'job')} of {len(pieces):,} lie in pieces on the paper."
+    found = finding("pages_interleaved", len(split), float(len(split)), cases, lead)
+    return Result([found], measures=measures)
+
+
+def runs_of(lines: list[str]) -> list[Run]:
+    """Return the contiguous runs of the paper's lines, from top to bottom."""
+    runs: list[Run] = []
+    for number, line in enumerate(lines, start=1):
+        for found in PAGE.finditer(line):
+            item = int(found[1], 16)
+            if runs and runs[-1].item == item:
+                runs[-1] = runs[-1]._replace(last=number)
+            else:
+                runs.append(Run(item, number, number))
+    return runs
+
+
+def _instance(case: Case, pages: Positions, runs: list[Run], pieces: list[int]) -> Instance:
+    before, after = runs[pieces[0]], runs[pieces[1]]
+    between = runs[pieces[0] + 1 : pieces[1]]
+    others = " and ".join(case.job(item) for item in dict.fromkeys(run.item for run in between))
+    sentence = (
+        f"{case.job(before.item)} lies in {len(pieces)} pieces on the paper: {_lines(before)} and "
+        f"{_lines(after)} are its own, {_lines(Run(0, before.last + 1, after.first - 1))} between "
+        f"them of {others}."
+    )
+    witnesses = [_page(case, pages, item) for item in (before.item, between[0].item)]
+    return instance(case, 1.0, sentence, *witnesses)
+
+
+def _lines(run: Run) -> str:
+    return f"line {run.first}" if run.first == run.last else f"lines {run.first} to {run.last}"
+
+
+def _page(case: Case, pages: Positions, item: int) -> int | None:
+    of_item = pages[case.history.gather("item", pages) == item]
+    return int(of_item[0]) if len(of_item) else None

@@ -1,0 +1,24 @@
+"""The lecture's table, byte for byte: ``struct Currency { double sell, buy; double stock; }``."""
+
+from __future__ import annotations
+
+ROWS = ("DOLLAR", "EURO", "STERLIN", "POUND")
+FIELDS = ("sell", "buy", "stock")
+INITIAL = (
+    (3.73, 3.72, 10000.0),
+    (3.932, 3.944, 10000.0),
+    (4.551, 4.552, 10000.0),
+    (3.24, 3.25, 5000.0),
+)
+
+# Cells of a row, in doubles from its start.
+SELL, BUY, STOCK = 0, 1, 2
+WIDTH = 3
+
+# The lecture gives EXCHKEY no value; this one spells EXCH.
+EXCHKEY = 0x45584348
+
+BALANCE = 1000.0
+
+# Amounts are multiples of this, so that sums of stocks are exact in a double.
+GRAIN = 2.0**-30

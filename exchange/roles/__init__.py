@@ -1,0 +1,1 @@
+"""The roles a process of the exchange can take, one file each."""

@@ -1,0 +1,59 @@
+"""A teller fed with lines, as a person types them (lecture: ``while (fgets(line, 80, stdin))``)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from common.errors import UsageError
+from common.options import option
+from common.process.context import Context
+from exchange.desk import STEPS as DESK_STEPS
+from exchange.desk import Desk
+from exchange.layout import BALANCE
+from exchange.lines import parse
+
+NEEDS_TABLE = True
+STEPS = DESK_STEPS
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a teller can be told."""
+
+    lines: list[str] = option(about="The lines of input, such as `buy EURO 10`.", minimum=1)
+    balance: float = option(
+        BALANCE, about="The private balance to begin with.", minimum=0, maximum=1e12
+    )
+
+
+def check(options: Options) -> dict[str, str]:
+    """Return what is wrong with the options, by field; the scenario's loader asks."""
+    for number, line in enumerate(options.lines, start=1):
+        try:
+            parse(line)
+        except UsageError as error:
+            return {"lines": f"line {number}: {error}"}
+    return {}
+
+
+def records(options: Options) -> int:
+    """Return how many records this role will write."""
+    return len(options.lines)
+
+
+def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
+    """Open the desk; returns what to do once the gate is open."""
+    desk = Desk(context, options.balance)
+    orders = [parse(line) for line in options.lines]
+
+    def serve() -> dict[str, Any]:
+        balances = []
+        done = 0
+        for sequence, order in enumerate(orders, start=1):
+            done += desk.trade(order.buying, order.row, order.amount, sequence)
+            balances.append(desk.balance)
+        return {"balance": desk.balance, "balances": balances, "done": done}
+
+    return serve

@@ -1,0 +1,58 @@
+"""The launcher: verbs and the table of systems."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+import exchange
+import spooler
+from common import kinds
+from common.errors import LabError
+
+SYSTEMS = {"exchange": exchange.SYSTEM, "spooler": spooler.SYSTEM}
+VERBS = {verb: f"common.verbs.{verb}" for verb in kinds.names("common.verbs")}
+VERBS["trade"] = "exchange.trade"
+
+
+def usage() -> str:
+    """Return the list of verbs, each with its module's first sentence."""
+    lines = ["usage: run.py VERB … (a bare SCENARIO.yaml is run; run.py VERB --help says more)", ""]
+    for verb, module in VERBS.items():
+        lines.append(f"  {verb:<8} {kinds.about(importlib.import_module(module))}")
+    return "\n".join(lines)
+
+
+def main(words: list[str]) -> int:
+    """Run the command line ``words``; returns the exit status."""
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0 if words else 2
+    verb, rest = (words[0], words[1:]) if words[0] in VERBS else ("run", words)
+    if verb == "run" and words[0] != "run" and not words[0].endswith((".yaml", ".yml")):
+        print(
+            f"run.py: {words[0]!r} is neither a verb nor a scenario "
+            f"({kinds.nearest(words[0], VERBS)})",
+            file=sys.stderr,
+        )
+        return 2
+    module = importlib.import_module(VERBS[verb])
+    parser = argparse.ArgumentParser(prog=f"run.py {verb}", description=module.__doc__)
+    module.add_arguments(parser)
+    arguments = parser.parse_args(rest)
+    try:
+        status: int = module.execute(arguments, SYSTEMS)
+    except LabError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The roles a process of the spooler can take, one file each."""

@@ -1,0 +1,56 @@
+"""Places print jobs, as a print utility does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from common.options import option
+from common.process.context import Context
+from spooler.messages import SIZE, Job, alphabet, offer
+from spooler.operations import PUT
+
+STEPS = ("send",)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a producer can be told."""
+
+    jobs: int = option(
+        50, about="Jobs to place; 0 means until told to finish.", minimum=0, maximum=10_000_000
+    )
+    to: str = option(about="The channel to place them in.", channel="send", message=SIZE)
+    pages: int = option(1, about="Pages of a job.", minimum=1, maximum=100)
+    urgent_every: int = option(
+        0, about="Every so manieth job is urgent; 0 means none.", minimum=0, maximum=1_000_000
+    )
+
+
+def records(options: Options) -> int:
+    """Return how many records this role will write, as far as it is known."""
+    return options.jobs or 1024
+
+
+def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
+    """Open the channel; returns what to do once the gate is open."""
+    channel = context.channel(options.to, "send")
+    index = context.channel_index(options.to)
+    every = options.urgent_every
+
+    def produce() -> dict[str, Any]:
+        placed = 0
+        while not context.finishing and (placed < options.jobs or not options.jobs):
+            placed += 1
+            urgent = int(every > 0 and placed % every == 0)
+            letters = alphabet(context.index, placed)
+            if context.at is not None:
+                context.at("send")
+            job = Job(letters, urgent, options.pages, context.item(placed))
+            offer(context, channel, index, PUT, job)
+            if placed % 1000 == 0:
+                context.progress(placed)
+        return {"placed": placed}
+
+    return produce

@@ -1,0 +1,176 @@
+"""What every test may ask for: objects that prove themselves gone, patience, and real children."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from common import names
+from common.kernel import existing
+from common.kernel.ledger import Ledger
+from common.kernel.objects import Maker
+from common.kernel.waits import Wait
+
+# Seconds that a slow, busy machine may take for what normally takes milliseconds.
+PATIENCE = 60.0
+
+
+@pytest.fixture
+def kernel_clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Assert afterwards that nothing is left of what this test's own process made.
+
+    Known by the keys and tokens that it drew and by its pid, so that other test workers, other
+    suites and other programs on the machine never matter.
+    """
+    keys: list[int] = []
+    tokens: list[str] = []
+    new_key, new_token = names.new_key, names.new_token
+
+    def key() -> int:
+        keys.append(new_key())
+        return keys[-1]
+
+    def token() -> str:
+        tokens.append(new_token())
+        return tokens[-1]
+
+    monkeypatch.setattr(names, "new_key", key)
+    monkeypatch.setattr(names, "new_token", token)
+    yield
+    left = [
+        f"{table} {row['key']:#x}"
+        for table in ("shm", "sem", "msg")
+        for row in existing.listed(table)
+        if row["key"] in keys or row.get("cpid") == os.getpid()
+    ]
+    left += [
+        path.name
+        for parent in (Path("/dev/shm"), Path("/tmp"))
+        for path in parent.iterdir()
+        if any(token in path.name for token in tokens)
+    ]
+    assert left == []
+
+
+@pytest.fixture
+def maker(kernel_clean: None, tmp_path: Path) -> Iterator[Maker]:
+    """Yield a maker over a real ledger in a real runtime directory; all is removed afterwards."""
+    directory = names.make_runtime_directory()
+    ledger = Ledger.create(directory, scenario="test", run_dir=str(tmp_path))
+    maker = Maker(ledger, directory, tmp_path)
+    try:
+        yield maker
+        maker.remove_all()
+        assert maker.leaks() == []
+    finally:
+        maker.remove_all()
+        ledger.close()
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def wait() -> Wait:
+    """Return the patience of a process that must not run into its deadline."""
+    return Wait(PATIENCE)
+
+
+class Child:
+    """A forked process of a test."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid)
+        self._status: int | None = None
+
+    def ended(self) -> int:
+        """Wait for the end; returns the exit status, or minus the signal that killed it."""
+        if self._status is None:
+            poll = select.poll()
+            poll.register(self._pidfd, select.POLLIN)
+            assert poll.poll(PATIENCE * 1000), f"child {self.pid} does not end"
+            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            os.close(self._pidfd)
+        return self._status
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal."""
+        signal.pidfd_send_signal(self._pidfd, number)
+
+
+Fork = Callable[[Callable[[], object]], Child]
+
+
+@pytest.fixture
+def fork() -> Iterator[Fork]:
+    """Return a function that runs its argument in a forked child; 0 is its exit when it returns."""
+    children: list[Child] = []
+
+    def start(work: Callable[[], object]) -> Child:
+        with warnings.catch_warnings():
+            # pytest-timeout and xdist have threads; a child here never touches what they hold.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid:
+            children.append(Child(pid))
+            return children[-1]
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+
+    yield start
+    for child in children:
+        if child._status is None:
+            child.kill()
+            child.ended()
+
+
+class Signpost:
+    """A pipe on which one process tells another how far it has come, one byte a sign."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+
+    def show(self, sign: str) -> None:
+        """Tell."""
+        os.write(self._write, sign.encode())
+
+    def see(self, sign: str) -> None:
+        """Wait until ``sign`` is told; anything else is a failure."""
+        poll = select.poll()
+        poll.register(self._read, select.POLLIN)
+        assert poll.poll(PATIENCE * 1000), f"never saw {sign!r}"
+        assert os.read(self._read, 1) == sign.encode()
+
+    def close(self) -> None:
+        """Close both ends."""
+        os.close(self._read)
+        os.close(self._write)
+
+
+@pytest.fixture
+def signpost() -> Iterator[Callable[[], Signpost]]:
+    """Return a function that makes signposts."""
+    made: list[Signpost] = []
+
+    def make() -> Signpost:
+        made.append(Signpost())
+        return made[-1]
+
+    yield make
+    for post in made:
+        post.close()

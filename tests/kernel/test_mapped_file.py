@@ -1,0 +1,280 @@
+"""The file that outlives its runs: held by one run at a time, and always a plain file of ours."""
+
+from __future__ import annotations
+
+import faulthandler
+import fcntl
+import os
+import resource
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from common import names
+from common.errors import (
+    KernelObjectError,
+    MachineError,
+    NotPermitted,
+    ObjectExists,
+    ObjectVanished,
+)
+from common.kernel.ledger import Ledger
+from common.kernel.objects import Maker
+from common.kernel.tables import mmap_file
+from tests.conftest import Fork, Signpost
+
+SIZE = 96
+
+
+@pytest.fixture
+def other(maker: Maker, tmp_path: Path) -> Maker:
+    """Another run over the same base, not willing to wait."""
+    directory = tmp_path / "other"
+    directory.mkdir(0o700)
+    ledger = Ledger.create(directory, scenario="x", run_dir="/")
+    return Maker(ledger, directory, maker.base, patience=0.05)
+
+
+def make(maker: Maker, path: str = "exchange.dat") -> dict[str, object]:
+    return mmap_file.make(mmap_file.Options(path), SIZE, maker)
+
+
+def test_a_new_file_is_allocated_to_a_page(maker: Maker) -> None:
+    """Allocated, not only sized: a hole is a SIGBUS at a store on a full disk."""
+    address = make(maker)
+    status = (maker.base / "exchange.dat").stat()
+    assert status.st_size == address["size"] == 4096
+    assert status.st_blocks * 512 >= 4096
+    assert status.st_mode & 0o777 == 0o600
+
+
+def test_the_next_run_finds_the_contents(maker: Maker, other: Maker) -> None:
+    """Fresh once; then the stock is carried over."""
+    address = make(maker)
+    assert address["fresh"] is True
+    memory = mmap_file.attach(address)
+    memory.cells[2] = 4321.0
+    memory.close()
+    maker.remove_all()
+    again = make(other)
+    assert again["fresh"] is False
+    memory = mmap_file.attach(again)
+    assert memory.cells[2] == 4321.0
+    memory.close()
+    other.remove_all()
+
+
+def test_two_runs_do_not_share_a_file_and_the_second_learns_who_holds_it(
+    maker: Maker, other: Maker
+) -> None:
+    """It waits as long as it has patience, then names the holder; later it gets it."""
+    make(maker)
+    with pytest.raises(ObjectExists, match=f"process {os.getpid()}"):
+        make(other)
+    maker.remove_all()
+    make(other)
+    other.remove_all()
+
+
+def test_a_run_waits_until_the_file_is_let_go(
+    maker: Maker,
+    other: Maker,
+    fork: Fork,
+    signpost: Callable[[], Signpost],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The holder lets go while the second waits: both runs pass."""
+    told, may = signpost(), signpost()
+
+    def hold() -> None:
+        make(other)
+        told.show("h")
+        may.see("g")
+
+    child = fork(hold)
+    told.see("h")
+    maker.patience = 60.0
+    flock, looked = fcntl.flock, []
+
+    def look(fd: int, operation: int) -> None:
+        looked.append(fd)
+        if len(looked) == 3:
+            may.show("g")
+        flock(fd, operation)
+
+    monkeypatch.setattr(fcntl, "flock", look)
+    make(maker)
+    assert len(looked) > 2
+    assert child.ended() == 0
+
+
+def test_a_killed_holder_lets_go(maker: Maker, other: Maker, fork: Fork) -> None:
+    """The kernel frees a flock with its last descriptor."""
+
+    def hold() -> None:
+        make(other)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    fork(hold).ended()
+    maker.patience = 0.0
+    make(maker)
+
+
+def test_a_forked_child_is_told_what_to_close(maker: Maker, other: Maker, fork: Fork) -> None:
+    """An inherited descriptor would hold the lock beyond the run."""
+    make(maker)
+    read, write = os.pipe()
+
+    def live_on() -> None:
+        for fd in maker.inherited_fds():
+            os.close(fd)
+        os.read(read, 1)
+
+    child = fork(live_on)
+    maker.remove_all()
+    assert maker.inherited_fds() == []
+    other.patience = 60.0
+    make(other)
+    os.write(write, b"g")
+    assert child.ended() == 0
+    other.remove_all()
+    os.close(read)
+    os.close(write)
+
+
+def test_a_file_that_was_made_and_never_filled_is_fresh(maker: Maker) -> None:
+    """Its run was killed between making and filling it."""
+    (maker.base / "exchange.dat").write_bytes(bytes(4096))
+    (maker.base / "empty.dat").touch()
+    assert make(maker)["fresh"] is True
+    assert make(maker, "empty.dat")["fresh"] is True
+
+
+def test_a_c_programs_file_of_96_bytes_is_grown_and_kept(maker: Maker) -> None:
+    """The lecture's file has exactly the table."""
+    (maker.base / "exchange.dat").write_bytes(b"\1" * SIZE)
+    address = make(maker)
+    assert address["fresh"] is False
+    assert (maker.base / "exchange.dat").read_bytes() == b"\1" * SIZE + bytes(4096 - SIZE)
+
+
+def test_a_file_of_odd_length_can_be_mapped(maker: Maker) -> None:
+    """Its last bytes are no whole double."""
+    (maker.base / "exchange.dat").write_bytes(b"\1" * 5003)
+    memory = mmap_file.attach(make(maker))
+    assert len(memory.bytes) == 5003
+    assert len(memory.cells) == 625
+    memory.close()
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../exchange.dat", "a/../../b", "", "."])
+def test_a_path_out_of_the_directory_is_refused(maker: Maker, path: str) -> None:
+    """Traders must never write their doubles over somebody's file."""
+    with pytest.raises(KernelObjectError):
+        make(maker, path)
+    assert maker.objects() == []
+
+
+def test_what_is_not_a_plain_file_of_ours_is_refused_and_not_touched(maker: Maker) -> None:
+    """A link, a second name, a directory, a FIFO (which would block), too short a file."""
+    base = maker.base
+    (base / "victim").write_text("precious" * 20)
+    (base / "link").symlink_to(base / "victim")
+    os.link(base / "victim", base / "hard")
+    (base / "directory").mkdir()
+    os.mkfifo(base / "fifo")
+    (base / "short").write_bytes(b"\1" * (SIZE - 1))
+    for path in ("link", "hard", "directory", "fifo", "short"):
+        with pytest.raises(KernelObjectError, match=path):
+            make(maker, path)
+    assert (base / "victim").read_text() == "precious" * 20
+    assert (base / "short").stat().st_size == SIZE - 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a file of another user")
+def test_a_file_of_another_user_is_refused(maker: Maker) -> None:
+    """The superuser could write it, and must not."""
+    path = maker.base / "exchange.dat"
+    path.write_bytes(b"\1" * SIZE)
+    os.chown(path, 65534, 65534)
+    with pytest.raises(NotPermitted, match="65534"):
+        make(maker)
+
+
+def test_a_full_disk_is_an_error_at_the_making(other: Maker, fork: Fork) -> None:
+    """A size limit refuses as a full disk does: no SIGBUS later."""
+
+    def launch() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, resource.RLIM_INFINITY))
+        with pytest.raises(MachineError, match="bytes are free"):
+            make(other)
+
+    assert fork(launch).ended() == 0
+
+
+def test_a_file_that_is_cut_or_replaced_under_the_run_is_noticed(maker: Maker) -> None:
+    """Before a process dies of SIGBUS, and where two worlds would go on in silence."""
+    address = make(maker)
+    path = maker.base / "exchange.dat"
+    memory = mmap_file.attach(address)
+    assert memory.intact() == ""
+    os.truncate(path, 100)
+    assert "cut from 4096 to 100" in memory.intact()
+    with pytest.raises(ObjectVanished, match="cut"):
+        mmap_file.attach(address)
+    (maker.base / "new").write_bytes(bytes(4096))
+    (maker.base / "new").rename(path)
+    assert "replaced" in memory.intact()
+    with pytest.raises(ObjectVanished, match="replaced"):
+        mmap_file.attach(address)
+    path.unlink()
+    assert "removed" in memory.intact()
+    with pytest.raises(ObjectVanished, match="gone"):
+        mmap_file.attach(address)
+    memory.close()
+
+
+def test_a_process_that_touches_a_cut_file_is_killed_by_sigbus(maker: Maker, fork: Fork) -> None:
+    """Why nobody ever truncates it, and why the launcher names the cause."""
+    address = make(maker)
+
+    def touch() -> None:
+        signal.signal(signal.SIGBUS, signal.SIG_DFL)
+        memory = mmap_file.attach(address)
+        os.truncate(maker.base / "exchange.dat", 0)
+        memory.cells[0] = 1.0
+
+    enabled = faulthandler.is_enabled()
+    faulthandler.disable()
+    try:
+        assert fork(touch).ended() == -signal.SIGBUS
+    finally:
+        if enabled:
+            faulthandler.enable()
+
+
+def test_the_file_replaced_while_a_run_waits_for_it_is_opened_anew(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock of a file that has lost its name protects nothing."""
+    path = maker.base / "exchange.dat"
+    path.write_bytes(b"\1" * 4096)
+    locked: list[int] = []
+
+    flock = fcntl.flock
+
+    def replace_first(fd: int, operation: int) -> None:
+        flock(fd, operation)
+        if not locked:
+            (maker.base / names.new_token()).write_bytes(b"\2" * 4096)
+            next(p for p in maker.base.iterdir() if p.read_bytes()[:1] == b"\2").rename(path)
+        locked.append(fd)
+
+    monkeypatch.setattr(fcntl, "flock", replace_first)
+    memory = mmap_file.attach(make(maker))
+    assert len(locked) == 2
+    assert memory.bytes[0] == 2
+    memory.close()

@@ -1,0 +1,1 @@
+"""Tests of the scenario room: reading, judging, changing and planning scenarios."""

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from common.verdict.properties import torn_read
+from exchange.operations import READ_ROW, SET_RATES
+from tests.verdict.scenes import RATES, Scene
+
+
+def setter(tmp_path: Path, *pairs: tuple[float, float]) -> Scene:
+    """Return a run in which the rates of a row were set to ``pairs``, one after the other."""
+    scene = Scene(tmp_path / "run")
+    for number, pair in enumerate(pairs):
+        at = 100 * number
+        scene.record("setter", SET_RATES, 0, (at + 10, at + 20, at + 30), pair)
+    return scene
+
+
+def test_a_row_that_no_one_wrote_names_the_two_changes_it_mixes(tmp_path: Path) -> None:
+    """The sentence says from which change each half is."""
+    scene = setter(tmp_path, (4.0, 4.5), (5.0, 5.5))
+    scene.record("auditor", READ_ROW, 0, (110, 120, 125), (5.0, 4.5, 10000.0))
+    (found,) = torn_read.check(scene.case()).findings
+    assert found.worst.sentence == (
+        "auditor read sell 5 and buy 4.5 of DOLLAR, a row that no one ever wrote: the sell rate is "
+        "from change 2 of setter (5, 5.5), the buy rate from change 1 of setter (4, 4.5)."
+    )
+    assert [witness.operation for witness in found.worst.witnesses] == [
+        "read_row", "set_rates", "set_rates",
+    ]  # fmt: skip
+    assert (found.count, found.total) == (1, 1.0)
+    assert found.explanation.startswith("1 snapshot of 1 saw a row")
+
+
+def test_half_of_the_opening_row_is_torn_too(tmp_path: Path) -> None:
+    """A change seen half done beside what was there before it."""
+    scene = setter(tmp_path, (4.0, 4.5))
+    scene.record("auditor", READ_ROW, 0, (0, 21, 22), (4.0, RATES[1], 10000.0))
+    (found,) = torn_read.check(scene.case()).findings
+    assert "the buy rate from the opening row" in found.worst.sentence
+
+
+def test_whole_rows_are_fine_however_old(tmp_path: Path) -> None:
+    """A snapshot may be stale; it may not be mixed. The stock is not part of the pair."""
+    scene = setter(tmp_path, (4.0, 4.5), (5.0, 5.5))
+    for number, pair in enumerate((RATES, (4.0, 4.5), (5.0, 5.5), RATES)):
+        at = 200 + 10 * number
+        scene.record("auditor", READ_ROW, 0, (at, at, at + 5), (*pair, float(number)))
+    result = torn_read.check(scene.case())
+    assert (result.findings, result.doubts) == ([], [])
+
+
+def test_rates_of_another_row_do_not_excuse_a_mixture(tmp_path: Path) -> None:
+    """A pair counts only where it was written."""
+    scene = Scene(tmp_path / "run", rows=("DOLLAR", "EURO"))
+    scene.record("setter", SET_RATES, 1, (0, 1, 2), (4.0, RATES[1]))
+    scene.record("setter", SET_RATES, 0, (3, 4, 9), (4.0, 4.5))
+    scene.record("auditor", READ_ROW, 0, (5, 5, 6), (4.0, RATES[1], 1.0))
+    assert torn_read.check(scene.case()).findings[0].count == 1
+
+
+def test_the_unknown_half_of_a_change_in_flight_proves_nothing(tmp_path: Path) -> None:
+    """A setter killed inside its change may have written a second rate that nobody recorded."""
+    scene = setter(tmp_path, (4.0, 4.5))
+    scene.record("setter", SET_RATES, 0, (200, 210, 0), (6.0,))
+    scene.record("auditor", READ_ROW, 0, (300, 310, 320), (6.0, 6.5, 1.0))
+    assert torn_read.check(scene.case()).findings == []
+    scene.record("auditor", READ_ROW, 0, (300, 330, 340), (6.0, 4.5, 1.0))
+    assert torn_read.check(scene.case()).findings[0].count == 1
