@@ -63,7 +63,8 @@ def read_document(run_dir: Path, name: str, kind: type[T]) -> T:
     except (ValueError, RecursionError) as error:
         raise StoredRunError(f"{path} is garbled: {error}") from error
     if not isinstance(body, dict) or body.pop("format", None) != f"concurrency-lab {name}":
-        raise StoredRunError(f"{path} is not a {name} of this lab")
+        article = "an" if name[0] in "aeiou" else "a"
+        raise StoredRunError(f"{path} is not {article} {name} of this lab")
     version = body.pop("version", None)
     if version != VERSION:
         raise StoredRunError(f"{path} has version {version!r}, this program reads {VERSION}")
@@ -164,6 +165,6 @@ def _record(kind: type[Any], value: Any, where: str) -> Any:
 
 
 @functools.cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
+def _hints(kind: Any) -> dict[str, Any]:
     # Evaluating the hints anew for each of hundreds of processes takes longer than the rest.
     return typing.get_type_hints(kind)

@@ -30,7 +30,7 @@ class Reporter:
             self._socket.close()
             raise ProcessError(f"nobody listens at {path}: {error.strerror}") from None
 
-    def send(self, kind: str, **facts: Any) -> None:
+    def send(self, kind: str, /, **facts: Any) -> None:
         """Send one report; a launcher that is gone is not an error, its children die with it."""
         message = encode({"type": kind, **facts})
         try:

@@ -22,32 +22,14 @@ from common.kernel import limits
 from common.kernel.ledger import Ledger
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
-from common.process import addresses, gate, inspect, reports, spawn
+from common.process import addresses, gate, inspect, spawn
 from common.process.interrupts import Interrupts
+from common.process.reception import Listener, Member, Reception
 from common.scenario.plan import Plan, ProcessPlan
 from common.system import System
 
-Listener = Callable[..., None]
-
 # How long a process has between the request to finish and being killed, at an interruption (s).
 GRACE = 2.0
-
-
-class Member:
-    """One process under supervision: its outcome, its pidfd, its connection."""
-
-    def __init__(self, outcome: ProcessOutcome, group: str, record: Path) -> None:
-        self.outcome = outcome
-        self.group = group
-        self.record = record
-        self.pidfd = -1
-        self.connection: socket.socket | None = None
-        self.told_to_finish = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether the process is gone and reaped."""
-        return self.pidfd < 0
 
 
 class Supervisor:
@@ -123,8 +105,7 @@ class Supervisor:
     def _run(self, maker: Maker, directory: Path, stderr: int) -> Outcome:
         self.addresses = addresses.make(self.plan, maker, self.run_dir)
         path = maker.socket_path("report")
-        self.listening = reports.listen(path, len(self.plan.processes) + 16)
-        self.selector.register(self.listening, selectors.EVENT_READ, self._accept)
+        self.reception = Reception(path, self.selector, self.members, self._admit, self.tell)
         for entry in maker.objects():
             self.tell("object_made", **entry)
         table = self.addresses["table"]
@@ -201,9 +182,7 @@ class Supervisor:
                 pid = spawn.fork(job, stderr)
             outcome = ProcessOutcome(process.name, process.role, process.system, process.index, pid)
             member = Member(outcome, process.group, Path(job["record"]))
-            member.pidfd = os.pidfd_open(pid)
-            self.members.append(member)
-            self.selector.register(member.pidfd, selectors.EVENT_READ, self._reaper(member))
+            self._watch(member)
             self.ledger.process(pid, names.start_time(pid), process.name)
             self.tell("process_started", process=process.name, pid=pid, spawn=process.spawn)
 
@@ -231,7 +210,9 @@ class Supervisor:
             ends = [end for end in (deadline, grace) if end is not None]
             timeout = max(0.0, min(ends) - now) if ends else None
             for key, _events in self.selector.select(timeout):
-                key.data()
+                # An event served a moment ago may have closed what this one is about.
+                if self.selector.get_map().get(key.fd) is key:
+                    key.data()
             self._finish_stages()
         return True
 
@@ -305,11 +286,9 @@ class Supervisor:
 
     # Events
 
-    def _reaper(self, member: Member) -> Callable[[], None]:
-        return lambda: self._reap(member)
-
     def _reap(self, member: Member) -> None:
-        self._drain(member)
+        self.reception.accept_all()
+        self.reception.drain(member)
         self.selector.unregister(member.pidfd)
         os.close(member.pidfd)
         member.pidfd = -1
@@ -332,96 +311,31 @@ class Supervisor:
             cpu_s=round(outcome.cpu_s, 6),
         )
 
-    def _accept(self) -> None:
-        try:
-            connection, _address = self.listening.accept()
-        except OSError as error:
-            raise MachineError(f"cannot accept a report: {error.strerror}", "ulimit -n") from None
-        connection.setblocking(False)
-        pid, uid = reports.peer(connection)
-        member = next((m for m in self.members if m.outcome.pid == pid and not m.ended), None)
-        if uid != os.getuid() or (member is not None and member.connection is not None):
-            self.tell("peer_refused", pid=pid, uid=uid)
-            connection.close()
-            return
-        if member is None:
-            member = self._guest(pid)
-        member.connection = connection
-        self.selector.register(
-            connection, selectors.EVENT_READ, lambda: self._receive(member, connection)
-        )
-
-    def _guest(self, pid: int) -> Member:
-        # A process of the same user that we did not start: a teller from the keyboard.
+    def _admit(self, pid: int, report: dict[str, Any]) -> tuple[Member, dict[str, Any]]:
+        """Admit a process of the same user that joins by itself: a teller from the keyboard."""
         index = len(self.members)
         name = f"guest-{index}"
-        outcome = ProcessOutcome(name, "guest", "", index, pid, guest=True)
+        role, system = str(report.get("role")), str(report.get("system"))
+        outcome = ProcessOutcome(name, role, system, index, pid, guest=True)
         member = Member(outcome, "", self.run_dir / "history" / f"{name}.rec")
-        member.pidfd = os.pidfd_open(pid)
-        self.members.append(member)
-        self.selector.register(member.pidfd, selectors.EVENT_READ, self._reaper(member))
+        self._watch(member)
         self.tell("guest_joined", process=name, pid=pid)
-        return member
+        return member, {
+            "name": name,
+            "group": "",
+            "index": index,
+            "seed": self.plan.seed ^ index,
+            "delays": {},
+            "addresses": {**self.addresses, "channels": {}},
+            "record": str(member.record.resolve()),
+            "paper": "",
+            "wait_s": self.plan.deadlines.wait,
+        }
 
-    def _drain(self, member: Member) -> None:
-        # The last words of a process may still wait in its socket when its pidfd wakes us.
-        while member.connection is not None:
-            self._receive(member, member.connection)
-
-    def _receive(self, member: Member, connection: socket.socket) -> None:
-        try:
-            message = connection.recv(reports.LARGEST)
-        except (BlockingIOError, ConnectionResetError):
-            message = b""
-        if not message:
-            self.selector.unregister(connection)
-            connection.close()
-            member.connection = None
-            return
-        report = reports.decode(message)
-        if report is None:
-            self.tell("report_refused", process=member.outcome.name, size=len(message))
-            return
-        self._take(member, connection, report)
-
-    def _take(self, member: Member, connection: socket.socket, report: dict[str, Any]) -> None:
-        outcome = member.outcome
-        kind = report["type"]
-        if kind == "join" and outcome.guest:
-            record = str(member.record.resolve())
-            job = {
-                "type": "job",
-                "name": outcome.name,
-                "group": "",
-                "index": outcome.index,
-                "seed": self.plan.seed ^ outcome.index,
-                "delays": {},
-                "addresses": {**self.addresses, "channels": {}},
-                "record": record,
-                "paper": "",
-                "wait_s": self.plan.deadlines.wait,
-                "scenario": self.plan.scenario,
-            }
-            outcome.role, outcome.system = str(report.get("role")), str(report.get("system"))
-            connection.send(reports.encode(job))
-        elif kind == "ready":
-            outcome.phase = "ready" if not outcome.guest else "run"
-        elif kind == "progress":
-            self.tell("progress", process=outcome.name, done=report.get("done"))
-            return
-        elif kind == "summary" and isinstance(report.get("summary") or {}, dict):
-            outcome.summary = report.get("summary") or {}
-            outcome.phase = "done"
-        elif kind == "error":
-            outcome.error = {
-                "kind": str(report.get("kind")),
-                "message": str(report.get("message")),
-            }
-        else:
-            self.tell("report_refused", process=outcome.name, type=kind)
-            return
-        facts = {key: value for key, value in report.items() if key != "type"}
-        self.tell(f"process_{kind}", process=outcome.name, **facts)
+    def _watch(self, member: Member) -> None:
+        member.pidfd = os.pidfd_open(member.outcome.pid)
+        self.members.append(member)
+        self.selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._reap(member))
 
     # Ending
 
@@ -432,8 +346,8 @@ class Supervisor:
                 member.pidfd = -1
             if member.connection is not None:
                 member.connection.close()
-        if hasattr(self, "listening"):
-            self.listening.close()
+        if hasattr(self, "reception"):
+            self.reception.close()
         self.selector.close()
 
 

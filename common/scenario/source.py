@@ -52,10 +52,14 @@ def _bytes(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise _wrong(path, f"cannot be opened: {reason}", _neighbour(path)) from None
-    with os.fdopen(fd, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise _wrong(path, "is not a regular file", "name a YAML file")
-        data = file.read(LARGEST + 1)
+        data = b""
+        while len(data) <= LARGEST and (piece := os.read(fd, LARGEST + 1 - len(data))):
+            data += piece
+    finally:
+        os.close(fd)
     if len(data) > LARGEST:
         raise _wrong(path, f"is larger than {LARGEST // 1024} KiB", "a scenario is a short text")
     return data

@@ -31,7 +31,8 @@ _WORDS = (
     ("escape", "an unknown escape in this text", "in double quotes write \\\\ for \\", True),
     ("mapping values", "a ':' that makes no sense here",
      "quote the text, or mend the indentation", False),
-    ("cannot start any token", "a value cannot begin with this character", "quote the value", False),
+    ("cannot start any token", "a value cannot begin with this character",
+     "quote the value", False),
     ("expected ':'", "a key without ': ' behind it", "write key: value, with the space", True),
     ("incompatible", "another version of YAML", "leave the %YAML line out", False),
 )  # fmt: skip

@@ -130,8 +130,8 @@ def test_a_body_that_fails_its_checksum_is_corrupted_once(tmp_path: Path) -> Non
     (found,) = job_corrupted.check(scene.case()).findings
     assert found.count == 1
     assert found.worst.sentence == (
-        "producer-1 offered job 1 of producer-1; consumer-1 (take, jobs) got it with the checksum 9 "
-        "where 7 was declared: its body is not the one that was sent."
+        "producer-1 offered job 1 of producer-1; consumer-1 (take, jobs) got it with the checksum "
+        "9 where 7 was declared: its body is not the one that was sent."
     )
 
 

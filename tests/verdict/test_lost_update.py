@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.verdict.properties import lost_update
-from tests.verdict.scenes import GRAIN, Scene, simulate
 from exchange import operations as exchange
+from tests.verdict.scenes import GRAIN, Scene, simulate
 
 
 def test_two_traders_who_read_the_same_value_and_the_sentence_that_says_so(tmp_path: Path) -> None:
@@ -171,8 +171,8 @@ def test_a_record_that_does_not_add_up_is_a_doubt(tmp_path: Path) -> None:
     scene.final[0] = 106.0
     result = lost_update.check(scene.case())
     assert result.doubts == [
-        "DOLLAR: 1 update did not write what they read and their amount make: the first is number "
-        "1 of a"
+        "DOLLAR: 1 update wrote something other than the value read plus the amount; the first is "
+        "number 1 of a"
     ]
 
 

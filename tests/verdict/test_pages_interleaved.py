@@ -8,7 +8,7 @@ from tests.verdict.scenes import Scene, item
 
 
 def paper(tmp_path: Path, pages: str) -> Scene:
-    """Return a run whose paper holds ``pages``: ``a1 b1 a2`` are pages 1 and 2 of job a …"""
+    """Return a run whose paper holds ``pages``: ``a1`` is page 1 of job a."""
     scene = Scene(tmp_path / "run", paper=[])
     for number, word in enumerate(pages.split()):
         maker, page = "ab".index(word[0]), int(word[1])
@@ -25,7 +25,7 @@ def test_a_job_in_pieces_quotes_the_lines_of_the_paper(tmp_path: Path) -> None:
     (found,) = pages_interleaved.check(paper(tmp_path, "a1 b1 b2 a2").case()).findings
     assert found.worst.sentence == (
         "job 1 of printer-1 lies in 2 pieces on the paper: line 1 and line 4 are its own, lines 2 "
-        "to 3 between them of job 1 of printer-2."
+        "to 3 between them are of job 1 of printer-2."
     )
     assert found.count == 1
     assert found.explanation.startswith("1 job of 2 lies in pieces on the paper.")

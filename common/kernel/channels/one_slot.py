@@ -35,6 +35,9 @@ _LETTERS = 26
 _REST = 32
 _TAKEN = ord("*")
 
+# The points of a send or receive that a delay can be declared at.
+STEPS = ("write", "read")
+
 
 @dataclass(frozen=True)
 class Options:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # Whether who has it open is told of its removal.
 TELLS_REMOVAL = True
 
+# The points of a send or receive that a delay can be declared at.
+STEPS = ("check", "read", "write")
+
 _HEAD, _TAIL, _FIRST_SLOT = range(3)  # cells of 8 bytes
 
 

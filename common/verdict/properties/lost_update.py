@@ -60,8 +60,9 @@ def _doubts(case: Case, lineage: Lineage) -> list[str]:
     doubts = list(lineage.doubts)
     for position in lineage.wrong[:1].tolist():
         doubts.append(
-            f"{many(len(lineage.wrong), 'update')} did not write what they read and their amount make: "
-            f"the first is number {case.history.record(position)['seq']} of {case.process(position)}"
+            f"{many(len(lineage.wrong), 'update')} wrote something other than the value read plus "
+            f"the amount; the first is number {case.history.record(position)['seq']} of "
+            f"{case.process(position)}"
         )
     for position in lineage.strange[:1].tolist():
         value = number(case.history.record(position)["v3"])
@@ -87,7 +88,10 @@ def _report(case: Case, traced: list[Lineage], result: Result) -> None:
         for name, value in result.measures["lost"].items()
         if value
     )
-    lead = f"{many(count, 'update')} of {updates:,} {were(count)} lost; in stock: {missing or 'no change'}."
+    lead = (
+        f"{many(count, 'update')} of {updates:,} {were(count)} lost; "
+        f"in stock: {missing or 'no change'}."
+    )
     result.findings.append(finding("lost_update", count, total / UNIT, cases, lead))
     result.measures["lost_updates"] = count
 
@@ -131,8 +135,9 @@ def _instance(case: Case, lineage: Lineage, lost: int) -> Instance:
     if carrying == position:
         sentence = f"{story}; {writer}, who had also read {read}, wrote {written} over it {later}"
         return instance(case, abs(amount), f"{sentence}: {end}", position, writing)
+    author = "it had itself" if victim == who else f"{victim} had"
     sentence = (
-        f"{story}, on top of the {number(before['v4'])} that {victim} had written after it read "
+        f"{story}, on top of the {number(before['v4'])} that {author} written after it read "
         f"{number(before['v3'])}; {writer}, who had also read {read}, wrote {written} over it "
         f"{later}"
     )

@@ -50,7 +50,8 @@ def check(case: Case) -> Result:
         return Result(measures=measures)
     worst = max(split, key=lambda item: len(pieces[item]))
     cases = [_instance(case, pages, runs, pieces[item]) for item in (split[0], worst, split[-1])]
-    lead = f"{many(len(split), 'job')} of {len(pieces):,} lie in pieces on the paper."
+    lie = "lies" if len(split) == 1 else "lie"
+    lead = f"{many(len(split), 'job')} of {len(pieces):,} {lie} in pieces on the paper."
     found = finding("pages_interleaved", len(split), float(len(split)), cases, lead)
     return Result([found], measures=measures)
 
@@ -72,10 +73,11 @@ def _instance(case: Case, pages: Positions, runs: list[Run], pieces: list[int]) 
     before, after = runs[pieces[0]], runs[pieces[1]]
     between = runs[pieces[0] + 1 : pieces[1]]
     others = " and ".join(case.job(item) for item in dict.fromkeys(run.item for run in between))
+    middle = Run(0, before.last + 1, after.first - 1)
     sentence = (
         f"{case.job(before.item)} lies in {len(pieces)} pieces on the paper: {_lines(before)} and "
-        f"{_lines(after)} are its own, {_lines(Run(0, before.last + 1, after.first - 1))} between "
-        f"them of {others}."
+        f"{_lines(after)} are its own, {_lines(middle)} between them "
+        f"{'is' if middle.first == middle.last else 'are'} of {others}."
     )
     witnesses = [_page(case, pages, item) for item in (before.item, between[0].item)]
     return instance(case, 1.0, sentence, *witnesses)

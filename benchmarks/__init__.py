@@ -1,0 +1,1 @@
+"""How fast is the lab, beside C and bare Python doing the same work on the same machine?"""

@@ -1,0 +1,1 @@
+"""Roles that misbehave on purpose, each in one way."""

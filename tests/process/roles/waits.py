@@ -1,0 +1,33 @@
+"""Takes the lock of the table and gives it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from common.process.context import Context
+
+STEPS = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """None."""
+
+
+def records(options: Options) -> int:
+    """Return how many records this role will write."""
+    return 1
+
+
+def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
+    """Misbehave."""
+    lock = context.table_lock()
+
+    def role() -> dict[str, Any]:
+        lock.acquire()
+        lock.release()
+        return {"done": 1}
+
+    return role

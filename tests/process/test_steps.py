@@ -1,0 +1,46 @@
+"""Delays at steps: declared, drawn from the seed, and absent when nobody asked for them."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from common.process.steps import hook
+
+
+def test_no_delay_means_no_hook() -> None:
+    """A process without delays has None, so that a step costs one test."""
+    assert hook({}, random.Random(1)) is None
+
+
+def test_only_the_named_step_acts() -> None:
+    """A delay at one step leaves the others alone: only the named one burns processor time."""
+    at = hook({"write": {"spin_us": 2000}}, random.Random(1))
+    assert at is not None
+    before = time.thread_time_ns()
+    for _ in range(50):
+        at("read")
+    reading = time.thread_time_ns() - before
+    at("write")
+    assert time.thread_time_ns() - before - reading >= 500_000
+    assert reading < 50 * 2_000_000
+
+
+def test_jitter_comes_from_the_seed(monkeypatch: object) -> None:
+    """Two processes with equal seeds sleep equally long, one with another seed does not."""
+
+    def sleeps(seed: int) -> list[float]:
+        slept: list[float] = []
+        real = time.sleep
+        time.sleep = slept.append
+        try:
+            at = hook({"write": {"sleep_us": 10, "jitter_us": 1000}}, random.Random(seed))
+            assert at is not None
+            for _ in range(5):
+                at("write")
+        finally:
+            time.sleep = real
+        return slept
+
+    assert sleeps(1) == sleeps(1) != sleeps(2)
+    assert all(10e-6 <= length <= 1010e-6 for length in sleeps(3))
