@@ -60,7 +60,8 @@ def make_runtime_directory() -> Path:
     """
     parent = _parents()[0]
     while True:
-        directory = parent / f"{_prefix()}{new_token()}"
+        # The maker's pid, so that a directory without a ledger can still be told alive or dead.
+        directory = parent / f"{_prefix()}{os.getpid()}-{new_token()}"
         try:
             # mkdir does not follow a link that somebody planted: it fails, and we draw again.
             directory.mkdir(0o700)
@@ -78,6 +79,12 @@ def runtime_directories() -> list[Path]:
         if is_private_directory(path)
     ]
     return sorted(found)
+
+
+def maker_lives(directory: Path) -> bool:
+    """Say whether a process with the pid in a runtime directory's name exists."""
+    pid = directory.name.removeprefix(_prefix()).partition("-")[0]
+    return not pid.isdigit() or start_time(int(pid)) is not None
 
 
 def _prefix() -> str:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import cmd
-import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from common import names
-from common.errors import LabError, ObjectVanished, ProcessError, StoredRunError, UsageError
+from common.errors import LabError, ObjectVanished, ProcessError, UsageError
 from common.history.recorder import Recorder
-from common.kernel.ledger import LedgerState, read_ledger
+from common.kernel.ledger import LedgerState
 from common.process.context import Context
 from common.process.reports import Reporter
 from common.system import System
+from common.verbs.ps import ledger_of
 from exchange.desk import Desk
 from exchange.layout import BALANCE, FIELDS, ROWS, WIDTH
 from exchange.lines import VERBS, parse
@@ -60,10 +60,9 @@ def _running(wanted: str | None) -> LedgerState:
     """Return the ledger of the running exchange that ``wanted`` names; raises ``UsageError``."""
     running = []
     for directory in names.runtime_directories():
-        with contextlib.suppress(StoredRunError):
-            state = read_ledger(directory)
-            if state.alive and any(entry.kind == "socket" for entry in state.entries):
-                running.append(state)
+        state = ledger_of(directory)
+        if state and state.alive and any(entry.kind == "socket" for entry in state.entries):
+            running.append(state)
     if wanted is not None:
         places = {wanted, str(Path(wanted).resolve())}
         running = [s for s in running if places & {s.header.scenario, s.header.run_dir}]

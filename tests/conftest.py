@@ -7,6 +7,7 @@ import select
 import shutil
 import signal
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -22,6 +23,20 @@ from common.kernel.waits import Wait
 
 # Seconds that a slow, busy machine may take for what normally takes milliseconds.
 PATIENCE = 60.0
+
+
+@pytest.fixture(autouse=True)
+def runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give each test a runtime directory of its own, short enough for sockets, empty at the end.
+
+    So ``ps`` and ``clean`` of one test never see the runs of another.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="t"))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(directory))
+    yield directory
+    left = sorted(path.name for path in directory.iterdir())
+    shutil.rmtree(directory)
+    assert left == []
 
 
 @pytest.fixture

@@ -98,7 +98,7 @@ def test_a_name_that_is_taken_is_drawn_again_not_followed(
     tmp_path.chmod(0o700)
     target = tmp_path / "target"
     target.mkdir()
-    (tmp_path / f"lab-{os.geteuid()}-aaaaaaaa").symlink_to(target)
+    (tmp_path / f"lab-{os.geteuid()}-{os.getpid()}-aaaaaaaa").symlink_to(target)
     tokens = iter(["aaaaaaaa", "bbbbbbbb"])
     monkeypatch.setattr(names, "new_token", lambda: next(tokens))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))

@@ -12,17 +12,15 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 import random
-import struct
 import sys
-import tempfile
 import time
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
+from functools import partial
 
 import sysv_ipc
 
+from benchmarks.subjects import crew
 from common.history import record
 from common.history.recorder import Declared, Recorder
 from exchange.layout import BUY, INITIAL, SELL, STOCK, WIDTH
@@ -100,86 +98,52 @@ def recorded(cells: memoryview, todo: list[Order], declared: Declared) -> None:
         slot += record.RECORD_SIZE
 
 
-def work(
-    cells: memoryview, todo: list[Order], lock: str, key: int, recorder: Recorder | None,
-    gate: tuple[int, int],
-) -> float:  # fmt: skip
-    """Pass the gate and do the trades; returns the seconds that they took."""
-    semaphore = None
-    if lock == "sysv_sem":
-        semaphore = sysv_ipc.Semaphore(key)
-        semaphore.undo = True
-    declared = None
-    if recorder is not None:
-        ones = [1.0] * len(todo)
-        declared = recorder.declare(ones, ones, [order[3] for order in todo])
-    ready, go = gate
-    os.write(ready, b".")
-    os.read(go, 1)
-    begun = time.monotonic()
-    if semaphore is not None:
-        locked(cells, todo, semaphore)
-    elif declared is not None:
-        recorded(cells, todo, declared)
-    else:
-        unlocked(cells, todo)
-    return time.monotonic() - begun
+def worker(cells: memoryview, todo: list[Order], key: int, recorder: Recorder | None) -> crew.Work:
+    """Return the work of one process: its loop, timed."""
+
+    def work(ready: Callable[[], None]) -> float:
+        loop = partial(unlocked, cells, todo)
+        if recorder is not None:
+            ones = [1.0] * len(todo)
+            amounts = [order[3] for order in todo]
+            loop = partial(recorded, cells, todo, recorder.declare(ones, ones, amounts))
+        elif key:
+            semaphore = sysv_ipc.Semaphore(key)
+            semaphore.undo = True
+            loop = partial(locked, cells, todo, semaphore)
+        ready()
+        begun = time.monotonic()
+        loop()
+        return time.monotonic() - begun
+
+    return work
 
 
 def main(words: list[str]) -> None:
     """Do the work that ``words`` ask for and print its figures."""
     processes, operations = int(words[0]), int(words[1])
     lock, recording, only_buy = words[2], words[3] == "recorded", words[4] == "buy"
-    table = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
+    cells = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("d")
     for at, value in enumerate(value for row in INITIAL for value in row):
-        table[at] = value
-    ready, tell = os.pipe()
-    go, open_gate = os.pipe()
-    answer, say = os.pipe()
-    children = []
-    with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bare-loop-")))
-        semaphore = sysv_ipc.Semaphore(None, sysv_ipc.IPC_CREX, mode=0o600, initial_value=1)
-        stack.callback(semaphore.remove)
+        cells[at] = value
+    with crew.maker() as maker:
+        key = maker.sysv_sem(1) if lock == "sysv_sem" else 0
+        directory = crew.scratch(maker)
+        works = []
         for index in range(processes):
-            todo = orders(operations, index + 1, only_buy)
-            pid = os.fork()
-            if pid == 0:
-                status = 1
-                try:
-                    recorder = None
-                    if recording:
-                        path = directory / f"{index}.rec"
-                        recorder = Recorder(path, "bare", "loop", index, operations)
-                    os.close(open_gate)
-                    gate = (tell, go)
-                    seconds = work(table, todo, lock, semaphore.key, recorder, gate)
-                    os.write(say, struct.pack("d", seconds))
-                    status = 0
-                finally:
-                    os._exit(status)
-            children.append(pid)
-        stack.callback(_await, children)
-        os.close(tell)
-        os.close(say)
-        for _ in children:
-            if not os.read(ready, 1):
-                raise ChildProcessError("a loop ended before it began")
-        os.close(go)
-        os.close(open_gate)
-        spent = [struct.unpack("d", os.read(answer, 8))[0] for _ in children]
-    first = sum(row[STOCK] for row in INITIAL)
-    bought = sum(table[row * WIDTH + STOCK] for row in range(len(INITIAL))) - first
+            recorder = None
+            if recording:
+                path = directory / f"{index}.rec"
+                recorder = Recorder(path, "bare", "loop", index, operations)
+            works.append(worker(cells, orders(operations, index + 1, only_buy), key, recorder))
+        seconds = max(crew.together(works))
     total = processes * operations
-    figures = {"operations": total, "seconds": max(spent), "per_second": total / max(spent)}
+    figures = {"operations": total, "seconds": seconds, "per_second": total / seconds}
     if only_buy:
+        first = sum(row[STOCK] for row in INITIAL)
+        bought = sum(cells[row * WIDTH + STOCK] for row in range(len(INITIAL))) - first
         figures["lost_share"] = (total - bought) / total
     print(json.dumps(figures))
-
-
-def _await(children: list[int]) -> None:
-    for pid in children:
-        os.waitpid(pid, 0)
 
 
 if __name__ == "__main__":

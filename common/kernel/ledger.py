@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common import names
-from common.errors import MachineError, StoredRunError
+from common.errors import KernelObjectError, MachineError, StoredRunError
 
 VERSION = 1
 FILE = "ledger"
@@ -202,3 +202,16 @@ def _apply(state: LedgerState, event: dict[str, Any]) -> None:
         entry.id = event.get("id", entry.id)
     else:
         raise ValueError(kind)
+
+
+def remove_directory(directory: Path) -> None:
+    """Remove a run's runtime directory: its ledger, and what else of plain files lies beside it.
+
+    Raises ``KernelObjectError`` when it is not a private directory of this user.
+    """
+    if not names.is_private_directory(directory):
+        raise KernelObjectError(f"{directory} is not a runtime directory of this user")
+    # The ledger goes last: what is interrupted here can be cleaned again.
+    for entry in sorted(directory.iterdir(), key=lambda path: path.name == FILE):
+        entry.unlink()
+    directory.rmdir()

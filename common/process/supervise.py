@@ -19,7 +19,7 @@ from common import kinds, names
 from common.errors import MachineError
 from common.history.outcome import Outcome, ProcessOutcome
 from common.kernel import limits
-from common.kernel.ledger import Ledger
+from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
 from common.process import addresses, gate, inspect, spawn
@@ -349,10 +349,3 @@ class Supervisor:
         if hasattr(self, "reception"):
             self.reception.close()
         self.selector.close()
-
-
-def remove_directory(directory: Path) -> None:
-    """Remove a run's runtime directory with the ledger and job files in it."""
-    for entry in directory.iterdir():
-        entry.unlink()
-    directory.rmdir()

@@ -6,9 +6,11 @@ import argparse
 import json
 from collections.abc import Mapping
 
+from common import names
+from common.kernel.ledger import remove_directory
 from common.kernel.objects import remove_dead
 from common.system import System
-from common.verbs.ps import ledgers
+from common.verbs.ps import ledger_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,16 +22,27 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     """Remove the objects of every dead run of this user, by its ledger."""
     removed = []
     alive = 0
-    for state in ledgers():
+    for directory in names.runtime_directories():
+        state = ledger_of(directory)
+        if state is None:
+            # Killed before the ledger's first line: nothing was made but the directory.
+            if not names.maker_lives(directory):
+                remove_directory(directory)
+                removed.append(f"removed directory {directory}")
+            continue
         if state.alive:
             alive += 1
             continue
-        removed += remove_dead(state)
+        said = remove_dead(state)
+        removed += said
+        if not any(sentence.startswith("left") for sentence in said):
+            remove_directory(state.directory)
     if arguments.json:
         print(json.dumps({"removed": removed, "alive": alive}, indent=2))
         return 0
     for line in removed:
-        print(f"removed {line}")
+        print(line)
     left_alone = f"; {alive} live run{'s' if alive != 1 else ''} left alone" if alive else ""
-    print(f"{len(removed)} objects of dead runs removed{left_alone}")
+    count = sum(line.startswith("removed") for line in removed)
+    print(f"{count} objects of dead runs removed{left_alone}")
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from common import names
@@ -19,20 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
-def ledgers() -> list[LedgerState]:
-    """Return the ledgers of all runs of this user; those that cannot be read are left out."""
-    found = []
-    for directory in names.runtime_directories():
-        try:
-            found.append(read_ledger(directory))
-        except StoredRunError:
-            continue
-    return found
+def ledger_of(directory: Path) -> LedgerState | None:
+    """Return the ledger in a runtime directory, or None where there is none that can be read."""
+    try:
+        return read_ledger(directory)
+    except StoredRunError:
+        return None
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Print every run that has a ledger."""
-    runs = [_describe(state) for state in ledgers()]
+    found = (ledger_of(directory) for directory in names.runtime_directories())
+    runs = [_describe(state) for state in found if state is not None]
     if arguments.json:
         print(json.dumps({"runs": runs}, indent=2))
         return 0

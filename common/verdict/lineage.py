@@ -160,7 +160,7 @@ class _Row:
         self.values = self.written[self.order]
         count = len(self.values)
         # Where a value was written more than once, only time can tell who wrote what was read.
-        self.repeats = bool((self.values[1:] == self.values[:-1]).any()) 
+        self.repeats = bool((self.values[1:] == self.values[:-1]).any()) or self._wrote(self.root)
         at = np.searchsorted(self.values, self.read)
         np.minimum(at, count - 1, out=at)
         known = self.values[at] == self.read if count else np.zeros(0, dtype=bool)

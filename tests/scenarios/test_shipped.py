@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ def test_interleaved_pages_can_be_read_on_the_paper(tmp_path: Path) -> None:
     def pieces(run: dict[str, Any]) -> tuple[int, int]:
         lines = (Path(run["run_dir"]) / "paper.txt").read_text().splitlines()
         jobs = [line.split()[1] for line in lines]
-        changes = sum(before != after for before, after in zip(jobs, jobs[1:], strict=False))
+        changes = sum(before != after for before, after in itertools.pairwise(jobs))
         return changes + 1, len(set(jobs))
 
     runs_of_pages, jobs = pieces(runs["locked"])

@@ -1,0 +1,40 @@
+"""How long until a hundred processes stand at the open gate, beside bare forks and forkserver?"""
+
+from __future__ import annotations
+
+from benchmarks import programs, scenarios
+from benchmarks.measuring import Bench, Goal, Row
+
+
+def row(bench: Bench) -> Row:
+    """``run.py run`` with traders of one trade; from the log of its own events."""
+    count = bench.work(100, 10)
+    scenario = scenarios.traders(bench.out, count, 1, scenarios.LOCKED)
+    forks = programs.subject("bare_fork", count)
+    server = programs.subject("forkserver", count)
+
+    def lab() -> dict[str, float]:
+        log = scenarios.events(scenarios.perform(scenario))
+        # The last object is made just before the first process: nothing is left out.
+        made = max(event["at_ns"] for event in log if event["event"] == "object_made")
+        (opened,) = (event["at_ns"] for event in log if event["event"] == "gate_open")
+        return {"the lab": (opened - made) / 1e6}
+
+    def forkserver() -> dict[str, float]:
+        found = programs.run(server)
+        return {
+            "forkserver": found["seconds"] * 1e3,
+            "forkserver, with its start": found["from_nothing"] * 1e3,
+        }
+
+    return Row(
+        units=dict.fromkeys(
+            ["the lab", "bare fork", "forkserver", "forkserver, with its start"], "ms"
+        ),
+        sides=[lab, lambda: {"bare fork": programs.run(forks)["seconds"] * 1e3}, forkserver],
+        goals=[
+            Goal("the lab", "bare fork", at_most=3),
+            Goal("forkserver", "the lab", at_least=4),
+        ],
+        note=f"{count} processes on all cores, from a warm launcher or server to the open gate",
+    )
