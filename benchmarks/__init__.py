@@ -1,1 +1,1 @@
-"""How fast is the lab, beside C and bare Python doing the same work on the same machine?"""
+"""How fast is the lab? Measured beside C and bare Python that do the same work, in one run."""

@@ -1,7 +1,8 @@
 """Measure the lab against C and bare Python: ``python -m benchmarks [NAME…] [--json] [--quick]``.
 
-Exit status: 0 every goal met, 1 some not, 2 usage, 4 a program failed or a row could not be
-measured here, 130 or 143 interrupted, after the measured program has removed its kernel objects.
+``--quick`` judges nothing: so little work is mostly starting. Exit status: 0 every goal met, 1 some
+not, 2 usage, 4 a program failed or a row could not be measured here, 130 or 143 interrupted, after
+the measured program has removed its kernel objects.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from benchmarks.programs import ROOT, CannotMeasure, ProgramFailed
 from common import kinds
 
 ROWS = "benchmarks.rows"
-MET, NOT_MET, FAILED = 0, 1, 4
+MET, NOT_MET, USAGE, FAILED = 0, 1, 2, 4
 
 
 def main(words: list[str]) -> int:
@@ -56,8 +57,9 @@ def _measure_all(arguments: argparse.Namespace) -> int:
     names = arguments.names or list(kinds.names(ROWS))
     for name in names:
         if name not in kinds.names(ROWS):
-            print(f"there is no row {name!r}: {kinds.nearest(name, kinds.names(ROWS))}")
-            return 2
+            hint = kinds.nearest(name, kinds.names(ROWS))
+            print(f"there is no row {name!r}: {hint}", file=sys.stderr)
+            return USAGE
     arguments.out.mkdir(parents=True, exist_ok=True)
     rows: list[Measured] = []
     for name in names:

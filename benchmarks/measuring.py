@@ -97,13 +97,16 @@ class Measured:
     noise: Spread | None = None
     note: str = ""
     skipped: str = ""
+    quick: bool = False
+
+    def verdict(self, goal: Goal, ratio: Spread) -> bool | None:
+        """Say whether a goal was met; None without a bound, and after too little work to tell."""
+        return None if self.quick else goal.met(ratio.median)
 
     @property
     def met(self) -> bool:
-        """Whether every goal was met; false for a row that was skipped."""
-        return not self.skipped and all(
-            goal.met(ratio.median) is not False for goal, ratio in self.ratios
-        )
+        """Whether no goal was missed."""
+        return all(self.verdict(goal, ratio) is not False for goal, ratio in self.ratios)
 
     def document(self) -> dict[str, Any]:
         """Return the row as JSON."""
@@ -118,7 +121,7 @@ class Measured:
             "goals": [
                 {
                     "of": goal.of, "to": goal.to, "ratio": ratio._asdict(), "goal": goal.wanted,
-                    "met": goal.met(ratio.median),
+                    "met": self.verdict(goal, ratio),
                 }
                 for goal, ratio in self.ratios
             ],
@@ -150,6 +153,7 @@ def measure(name: str, question: str, row: Row, quick: bool) -> Measured:
         rounds=rounds,
         noise=spread(steadiness),
         note=row.note,
+        quick=quick,
     )
 
 
@@ -173,5 +177,4 @@ def spread(values: list[float]) -> Spread:
 
 def _ratio(goal: Goal, figures: Mapping[str, float]) -> float:
     to = figures[goal.to] if isinstance(goal.to, str) else goal.to
-    # A share that was 0 in this round has no ratio to another.
-    return figures[goal.of] / to if to else float("nan")
+    return figures[goal.of] / to

@@ -76,9 +76,7 @@ def run(command: Sequence[str], cores: int = 0, good: Sequence[int] = (0,)) -> d
     return found
 
 
-def timed(
-    command: Sequence[str], cores: int = 0, good: Sequence[int] = (0,)
-) -> tuple[str, float]:
+def timed(command: Sequence[str], cores: int = 0, good: Sequence[int] = (0,)) -> tuple[str, float]:
     """Run ``command`` like :func:`run`; returns what it printed and its wall time in seconds."""
     with on_cores(cores):
         begun = time.perf_counter()
@@ -122,7 +120,7 @@ def _stop(process: subprocess.Popen[str]) -> None:
     try:
         process.communicate(timeout=GRACE)
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 

@@ -20,8 +20,8 @@ def _row(row: Measured) -> list[str]:
     for name, (figure, unit) in row.figures.items():
         lines.append(f"  {name:<{wide}}  {_spread(figure)} {unit}")
     for goal, ratio in row.ratios:
-        met = goal.met(ratio.median)
-        verdict = "" if met is None else "met" if met else "not met"
+        met = row.verdict(goal, ratio)
+        verdict = "not judged" if met is None else "met" if met else "not met"
         over = f"{goal.of} / {goal.to}" if isinstance(goal.to, str) else goal.of
         if not isinstance(goal.to, str) and goal.to != 1:
             over += f" / {goal.to:,.0f}"

@@ -26,9 +26,19 @@ static volatile int segment = -1, semaphores = -1, queue = -1;
 static const char *volatile fifo = NULL;
 static pid_t maker;
 
+#define MOST 256
+static pid_t children[MOST];
+static volatile sig_atomic_t started;
+
+/* Only calls that a signal handler may make. */
 static void remove_objects(void) {
     if (getpid() != maker)
         return;
+    /* The children first: a segment is gone only when nobody is attached any more. */
+    for (int i = 0; i < started; i++)
+        kill(children[i], SIGKILL);
+    while (wait(NULL) > 0)
+        ;
     if (semaphores >= 0)
         semctl(semaphores, 0, IPC_RMID);
     if (segment >= 0)
@@ -77,11 +87,16 @@ static double now(void) {
 
 /* Returns 0 in the child, which dies with its parent. */
 static pid_t start(void) {
+    hold_signals(SIG_BLOCK);
     pid_t pid = fork();
     if (pid < 0)
         fail("fork");
-    if (pid == 0) {
+    if (pid > 0)
+        children[started++] = pid;
+    else
         signal(SIGINT, SIG_IGN);
+    hold_signals(SIG_UNBLOCK);
+    if (pid == 0) {
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != maker)
             _exit(1);
     }
@@ -100,6 +115,7 @@ static void join(int count) {
             _exit(1);
         }
     }
+    started = 0;
 }
 
 #endif

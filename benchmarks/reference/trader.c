@@ -11,7 +11,6 @@
 #include "reference.h"
 
 #define ROWS 4
-#define MOST 256
 #define GRAIN (1.0 / (1 << 30))
 
 struct Currency {

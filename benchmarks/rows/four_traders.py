@@ -1,4 +1,4 @@
-"""How fast do four traders trade on two cores, locked with undo and recorded, beside C?"""
+"""How fast are four traders on two cores, locked and recorded? Beside C that records nothing."""
 
 from __future__ import annotations
 

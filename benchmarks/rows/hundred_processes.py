@@ -1,4 +1,4 @@
-"""How long until a hundred processes stand at the open gate, beside bare forks and forkserver?"""
+"""How long until 100 processes are at the open gate? Beside bare forks and a forkserver."""
 
 from __future__ import annotations
 

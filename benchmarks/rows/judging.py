@@ -1,4 +1,4 @@
-"""How fast is a run of a million operations judged and its verdict written, in how much memory?"""
+"""How fast is a run of a million operations judged, in how much memory? By what it recorded."""
 
 from __future__ import annotations
 

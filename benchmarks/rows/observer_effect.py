@@ -1,4 +1,4 @@
-"""What does recording change: the speed of a bare loop, and the share of updates that get lost?"""
+"""What does recording change? The speed of a bare loop, and the share of updates lost."""
 
 from __future__ import annotations
 

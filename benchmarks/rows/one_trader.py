@@ -1,4 +1,4 @@
-"""How fast does one trader trade, locked with undo and recorded, beside C that records nothing?"""
+"""How fast is one trader, locked with undo and recorded? Beside C that records nothing."""
 
 from __future__ import annotations
 

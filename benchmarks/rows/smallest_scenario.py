@@ -1,4 +1,4 @@
-"""How long does the smallest scenario take as a whole, in starts of a bare interpreter?"""
+"""How long does the smallest scenario take? As a whole, in starts of a bare interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many 64-byte orders go through a System V queue, beside C and multiprocessing.Queue?"""
+"""How many 64-byte orders go through a System V queue? Beside C and multiprocessing.Queue."""
 
 from __future__ import annotations
 

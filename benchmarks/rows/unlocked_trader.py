@@ -1,4 +1,4 @@
-"""How fast does one trader trade, unlocked and recorded, beside a bare loop of its accesses?"""
+"""How fast is one trader, unlocked and recorded? Beside a bare loop of the same accesses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""How long do bare forks take until all of them have said "ready" over a pipe?
+"""Forks children until all of them have said "ready" over a pipe, and says how long it took.
 
-    python -m benchmarks.subjects.bare_fork PROCESSES
+    bare_fork PROCESSES
 
 From the first fork to the open gate: the children wait for the end of a second pipe.
 """

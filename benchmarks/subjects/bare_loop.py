@@ -1,7 +1,6 @@
-"""What do bare Python loops of the lecture's accesses cost, locked or not, recorded or not?
+"""Does the lecture's accesses in a bare Python loop, locked or not, recorded or not.
 
-    python -m benchmarks.subjects.bare_loop PROCESSES OPERATIONS none|sysv_sem recorded|unrecorded
-        all|buy
+    bare_loop PROCESSES OPERATIONS none|sysv_sem recorded|unrecorded all|buy
 
 No roles, no steps, no launcher: the accesses of a trade through ``memoryview.cast('d')`` of a
 shared mapping, and the bare calls of sysv_ipc. With ``buy`` every trade buys one unit, so that
@@ -41,7 +40,7 @@ def orders(count: int, seed: int, only_buy: bool) -> list[Order]:
     return drawn
 
 
-def unlocked(cells: memoryview, todo: list[Order]) -> None:
+def unlocked(cells: memoryview[float], todo: list[Order]) -> None:
     """Do the trades."""
     balance = BALANCE
     for buying, rate, stock, amount in todo:
@@ -54,7 +53,7 @@ def unlocked(cells: memoryview, todo: list[Order]) -> None:
             cells[stock] = cells[stock] - amount
 
 
-def locked(cells: memoryview, todo: list[Order], semaphore: sysv_ipc.Semaphore) -> None:
+def locked(cells: memoryview[float], todo: list[Order], semaphore: sysv_ipc.Semaphore) -> None:
     """Do the trades, each between a P and a V."""
     balance = BALANCE
     take, give = semaphore.acquire, semaphore.release
@@ -70,7 +69,7 @@ def locked(cells: memoryview, todo: list[Order], semaphore: sysv_ipc.Semaphore) 
         give()
 
 
-def recorded(cells: memoryview, todo: list[Order], declared: Declared) -> None:
+def recorded(cells: memoryview[float], todo: list[Order], declared: Declared) -> None:
     """Do the trades, each with its record."""
     balance, clock, complete = BALANCE, time.monotonic, record.END.pack_into
     view, slot = declared.view, declared.start + record.END_OFFSET
@@ -98,7 +97,9 @@ def recorded(cells: memoryview, todo: list[Order], declared: Declared) -> None:
         slot += record.RECORD_SIZE
 
 
-def worker(cells: memoryview, todo: list[Order], key: int, recorder: Recorder | None) -> crew.Work:
+def worker(
+    cells: memoryview[float], todo: list[Order], key: int, recorder: Recorder | None
+) -> crew.Work:
     """Return the work of one process: its loop, timed."""
 
     def work(ready: Callable[[], None]) -> float:

@@ -1,6 +1,6 @@
-"""How many 64-byte messages a second go through one of the lab's channels?
+"""Sends 64-byte messages through one of the lab's channels, and says how many a second.
 
-    python -m benchmarks.subjects.channel KIND OPTIONS(JSON) MESSAGES
+    channel KIND OPTIONS(JSON) MESSAGES
 
 One producer, one consumer, each with its own end of the channel. What arrived is checked.
 """

@@ -1,6 +1,6 @@
-"""How long does multiprocessing's forkserver take until all of its processes are at the gate?
+"""Starts processes by multiprocessing's forkserver until all are at a gate; says how long.
 
-    python -m benchmarks.subjects.forkserver PROCESSES
+    forkserver PROCESSES
 
 The server has preloaded what the lab's children have, and is running before the clock starts
 (``seconds``); ``from_nothing`` includes its start.
@@ -29,7 +29,11 @@ def main(words: list[str]) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOAD)
     ready, gate = context.Semaphore(0), context.Event()
-    processes = [context.Process(target=wait_at_gate, args=(ready, gate)) for _ in range(count + 1)]
+    # Daemons: they end with this program, whatever ends it.
+    processes = [
+        context.Process(target=wait_at_gate, args=(ready, gate), daemon=True)
+        for _ in range(count + 1)
+    ]
     origin = time.monotonic()
     first, *others = processes
     first.start()

@@ -1,7 +1,7 @@
-"""How long does it take to judge a stored run and write its verdict, and how much memory?
+"""Judges a stored run and writes its verdict, and says how long it took, in how much memory.
 
-    python -m benchmarks.subjects.judging RUN_DIRECTORY
-    python -m benchmarks.subjects.judging --idle
+    judging RUN_DIRECTORY
+    judging --idle
 
 The clock runs from the opening of the record files to the written verdict; ``peak_bytes`` is the
 most that was resident (VmHWM), the mapped record files included. ``--idle`` only imports numpy.
@@ -34,7 +34,7 @@ def judge(run_dir: Path) -> dict[str, Any]:
     document = judge_run(run_dir, {"exchange": exchange.SYSTEM})
     seconds = time.perf_counter() - begun
     found = {name: document[name] for name in ("operations", "verdict", "doubts")}
-    return {**found, "findings": [each["kind"] for each in document["findings"]], "seconds": seconds}
+    return {**found, "seconds": seconds}
 
 
 def main(words: list[str]) -> None:

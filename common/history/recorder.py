@@ -37,6 +37,8 @@ class Recorder:
 
     def __init__(self, path: Path, name: str, role: str, index: int, capacity: int) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._next = 0
+        self.room = 0
         windows = max(1, -(-capacity // record.WINDOW_RECORDS))
         self._size = 0
         self._header = self._map(record.HEADER_SIZE + windows * record.WINDOW_SIZE)

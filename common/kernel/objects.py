@@ -151,7 +151,7 @@ class Maker:
 
     def objects(self) -> list[dict[str, Any]]:
         """Return what was made: ``kind``, ``id``, ``name``, and ``kept`` for what stays after."""
-        made = ((entry, self._find(entry)) for entry in self._ledger.entries)
+        made = ((entry, self._find(entry)) for entry in self._ledger.entries if _was_made(entry))
         return [_described(entry, found) for entry, found in made if found]
 
     def remove_all(self) -> None:
@@ -262,6 +262,11 @@ def _proven(entry: Entry, maker: int) -> Found | None:
         if found.creator not in (0, maker):
             return None
     return found
+
+
+def _was_made(entry: Entry) -> bool:
+    # Gone without an id: it was refused, and who has its name now is somebody else.
+    return entry.state != "gone" or entry.id is not None
 
 
 def _inside(directory: Path, name: str) -> bool:

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 import traceback
-from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def run(job: dict[str, Any]) -> int:
         gate.pass_through(job["addresses"]["gate"], context.wait)
         summary = role()
         context.close()
-        reporter.send("summary", summary=asdict(summary) if is_dataclass(summary) else summary)
+        reporter.send("summary", summary=summary)
     except LabError as error:
         reporter.send("error", kind=type(error).__name__, message=str(error))
         return FAILED

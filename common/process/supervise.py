@@ -15,14 +15,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from common import kinds, names
+from common import names
 from common.errors import MachineError
 from common.history.outcome import Outcome, ProcessOutcome
-from common.kernel import limits
 from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
-from common.process import addresses, gate, inspect, spawn
+from common.process import addresses, gate, inspect, jobs, spawn
 from common.process.interrupts import Interrupts
 from common.process.reception import Listener, Member, Reception
 from common.scenario.plan import Plan, ProcessPlan
@@ -132,59 +131,33 @@ class Supervisor:
     # Starting
 
     def _refuse_what_cannot_run(self) -> None:
-        capacities = sum(self._capacity(process) for process in self.plan.processes)
-        locks = [self.plan.table.lock] if self.plan.table else []
-        locks += [channel.lock for channel in self.plan.channels]
-        kinds_used = [channel.part.kind for channel in self.plan.channels]
-        short = limits.shortages(
-            processes=len(self.plan.processes),
-            sets=1 + sum(lock.kind.startswith("sysv") for lock in locks) + 2 * len(kinds_used),
-            segments=1 + len(kinds_used),
-            queues=kinds_used.count("sysv_queue"),
-            record_bytes=capacities * 80,
-            run_dir=self.run_dir,
-        )
+        short = jobs.shortages(self.plan, self.systems, self.run_dir)
         if short:
             raise MachineError("this machine cannot run it: " + "; ".join(short))
-
-    def _capacity(self, process: ProcessPlan) -> int:
-        module = kinds.load(self.systems[process.system].roles, process.role)
-        count: int = module.records(module.Options(**process.options))
-        return count
-
-    def _job(self, process: ProcessPlan, report: str) -> dict[str, Any]:
-        return {
-            "name": process.name,
-            "group": process.group,
-            "role": process.role,
-            "roles": self.systems[process.system].roles,
-            "index": process.index,
-            "seed": process.seed,
-            "options": process.options,
-            "delays": process.delays,
-            "addresses": self.addresses,
-            "report": report,
-            "record": str((self.run_dir / "history" / f"{process.name}.rec").resolve()),
-            "paper": str((self.run_dir / f"paper-{process.name}.txt").resolve()),
-            "capacity": self._capacity(process),
-            "wait_s": self.plan.deadlines.wait,
-            "title": f"{process.name} [{self.plan.scenario}]",
-        }
 
     def _spawn_all(self, report: str, directory: Path, stderr: int) -> None:
         plan = self.plan
         spawn.warm_up({(self.systems[p.system].roles, p.role) for p in plan.processes})
-        for process in plan.processes:
-            job = self._job(process, report)
-            if process.spawn == "exec":
-                pid = spawn.execute(job, stderr, directory)
-            else:
-                pid = spawn.fork(job, stderr)
-            outcome = ProcessOutcome(process.name, process.role, process.system, process.index, pid)
-            member = Member(outcome, process.group, Path(job["record"]))
-            self._watch(member)
-            self.ledger.process(pid, names.start_time(pid), process.name)
-            self.tell("process_started", process=process.name, pid=pid, spawn=process.spawn)
+        told = jobs.jobs(plan, self.systems, self.addresses, report, self.run_dir)
+        self.tell("spawning", processes=len(told))
+        pids: list[int] = []
+        try:
+            # Nothing but forks in this loop: each one makes every page that the launcher writes
+            # afterwards cost a copy.
+            for process, job in zip(plan.processes, told, strict=True):
+                if process.spawn == "exec":
+                    pids.append(spawn.execute(job, stderr, directory))
+                else:
+                    pids.append(spawn.fork(job, stderr))
+        finally:
+            for process, job, pid in zip(plan.processes, told, pids, strict=False):
+                self._started(process, Path(job["record"]), pid)
+
+    def _started(self, process: ProcessPlan, record: Path, pid: int) -> None:
+        outcome = ProcessOutcome(process.name, process.role, process.system, process.index, pid)
+        self._watch(Member(outcome, process.group, record))
+        self.ledger.process(pid, names.start_time(pid), process.name)
+        self.tell("process_started", process=process.name, pid=pid, spawn=process.spawn)
 
     # The loop
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import signal
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ import sysv_ipc
 
 from common.kernel import libc
 from common.kernel.objects import Maker
-from tests.conftest import Fork, Signpost
+from tests.conftest import PATIENCE, Fork, Signpost
 
 
 def opened(key: int) -> sysv_ipc.Semaphore:
@@ -63,22 +64,28 @@ def test_a_missing_set_is_an_error_with_its_number(maker: Maker) -> None:
 
 def test_a_child_ends_with_its_parent(fork: Fork, signpost: Callable[[], Signpost]) -> None:
     """The parent is killed; its child's end of a pipe closes, though nobody told the child."""
-    told, read_write = signpost(), os.pipe()
+    told = signpost()
+    life, leash = os.pipe(), os.pipe()
 
     def parent() -> None:
         if os.fork() == 0:
-            os.close(read_write[0])
             libc.prctl_die_with_parent(signal.SIGKILL)
+            os.close(life[0])
+            os.close(leash[1])
             told.show("r")
-            while True:
-                signal.pause()
+            # Until the test itself ends, should the call under test do nothing.
+            os.read(leash[0], 1)
+            os._exit(0)
         signal.pause()
 
     child = fork(parent)
-    os.close(read_write[1])
+    os.close(life[1])
     told.see("r")
     child.kill()
     assert child.ended() == -signal.SIGKILL
-    # End of file: the last process that held the write end is gone.
-    assert os.read(read_write[0], 1) == b""
-    os.close(read_write[0])
+    poll = select.poll()
+    poll.register(life[0])
+    # Hung up: the last process that held the write end is gone.
+    assert poll.poll(PATIENCE * 1000) == [(life[0], select.POLLHUP)]
+    for fd in (life[0], *leash):
+        os.close(fd)

@@ -167,7 +167,9 @@ def test_one_who_takes_the_key_between_look_and_making_keeps_it(
     assert SYSV[kind](maker) == free
     states = [(entry.name, entry.state) for entry in read_ledger(maker.directory).entries]
     assert states == [(taken, "gone"), (free, "made")]
+    assert [entry["name"] for entry in maker.objects()] == [f"{free:#010x}"]
     maker.remove_all()
+    assert maker.leaks() == []
     assert existing.find(kind, taken) is not None
     other.remove_all()
 

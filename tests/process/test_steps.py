@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import time
 
+import pytest
+
 from common.process.steps import hook
 
 
@@ -26,20 +28,16 @@ def test_only_the_named_step_acts() -> None:
     assert reading < 50 * 2_000_000
 
 
-def test_jitter_comes_from_the_seed(monkeypatch: object) -> None:
+def test_jitter_comes_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes with equal seeds sleep equally long, one with another seed does not."""
 
     def sleeps(seed: int) -> list[float]:
         slept: list[float] = []
-        real = time.sleep
-        time.sleep = slept.append
-        try:
-            at = hook({"write": {"sleep_us": 10, "jitter_us": 1000}}, random.Random(seed))
-            assert at is not None
-            for _ in range(5):
-                at("write")
-        finally:
-            time.sleep = real
+        monkeypatch.setattr(time, "sleep", slept.append)
+        at = hook({"write": {"sleep_us": 10, "jitter_us": 1000}}, random.Random(seed))
+        assert at is not None
+        for _ in range(5):
+            at("write")
         return slept
 
     assert sleeps(1) == sleeps(1) != sleeps(2)

@@ -197,6 +197,8 @@ WRONG_WORDS = [
         "0x100000000 is too large", "the most is 2147483647"),
     Bad("file elsewhere", table("table: {store: {kind: mmap_file, path: ../../etc/passwd}}"),
         2, 40, "leads out of the directory", "no .. in it"),
+    Bad("absolute file", table("table: {store: {kind: mmap_file, path: /etc/passwd}}"), 2, 40,
+        "leads out of the directory", "does not begin with /"),
     Bad("delay of no keys", HEAD + "delays: {write: {}}\n", 4, 17, "a delay is empty", "sleep_us"),
     Bad("unknown delay", HEAD + "delays: {write: {sleep: 1}}\n", 4, 18, "'sleep'", "'sleep_us'?"),
 ]  # fmt: skip

@@ -136,6 +136,15 @@ def test_what_may_stand_before_a_scenario(prefix: str, loaded: Load) -> None:
     assert loaded(prefix + GOOD).name == "scenario"
 
 
+@pytest.mark.parametrize(
+    "options", ["turns: 1", "turns: 1000", "turns: 0x10", "share: 0", "share: 1.0e-3", "share: 1.0",
+                "limit: ", "limit: ~", "note: ''", "note: 'no'", "rows: []", "loud: false"],
+)  # fmt: skip
+def test_values_at_their_bounds_are_good(options: str, loaded: Load) -> None:
+    """Bounds are inclusive, hexadecimal is a number, quotes make a text."""
+    assert loaded(GOOD.replace("keeper", f"keeper, {options}")).variants
+
+
 def test_a_file_of_the_largest_size_is_read(tmp_path: Path) -> None:
     """The limit itself is allowed; one byte more is a row of the table of bad scenarios."""
     path = tmp_path / "large.yaml"

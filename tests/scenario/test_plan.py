@@ -62,10 +62,10 @@ def test_a_group_says_what_it_receives_and_sends(loaded: Load, systems: Systems)
 def test_a_channel_is_as_wide_as_the_largest_message_of_its_users(
     loaded: Load, systems: Systems
 ) -> None:
-    """Askers write 32 bytes, readers read 64; the options of its kind are all there."""
+    """Askers write 128 bytes, readers read 64; the options of its kind are all there."""
     made = plan(loaded(TEXT), None, None, systems)
 
-    assert made.channel("questions").message_size == 64
+    assert made.channel("questions").message_size == 128
     assert made.channel("questions").part.options["priorities"] == 2
     assert made.channel("answers").per == "customer"
     assert [channel.index for channel in made.channels] == [0, 1, 2]
@@ -96,6 +96,18 @@ def test_delays_reach_the_processes_that_have_the_step(loaded: Load, systems: Sy
     assert delays["keeper"] == {"write": {"yields": 1}, "acquire": {"spin_us": 3}}
     assert delays["last"] == {"receive": {"jitter_us": 5}}
     assert delays["writer"] == {}
+
+
+def test_the_steps_of_a_channel_are_steps_of_its_users(
+    loaded: Load, systems: Systems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A channel that the lab itself synchronises has steps of its own."""
+    monkeypatch.setattr("common.kernel.channels.sysv_queue.STEPS", ("write",), raising=False)
+    made = plan(loaded(TEXT), None, None, systems)
+
+    delays = {process.group: process.delays for process in made.processes}
+    assert delays["writer"] == {"write": {"sleep_us": 200}}
+    assert delays["clerk"] == {}
 
 
 def test_a_group_may_be_spawned_otherwise(loaded: Load, systems: Systems) -> None:

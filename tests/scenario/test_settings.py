@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.errors import ScenarioError
-from common.scenario.plan import Part, Plan, plan
+from common.scenario.plan import Expect, Part, Plan, plan
 from tests.scenario.conftest import Load, Systems
 
 TEXT = """\
@@ -99,6 +99,14 @@ def test_a_word_grows_into_a_mapping_for_its_option(loaded: Load, systems: Syste
 
     assert made.table is not None
     assert made.table.lock == Part("sysv_sem", {"undo": False})
+
+
+def test_a_verdict_grows_into_a_mapping_for_its_findings(loaded: Load, systems: Systems) -> None:
+    """`expect: anomaly` may be given `expect.findings`."""
+    text = TEXT.partition("variants:")[0] + "expect: anomaly\n"
+    made = plan(loaded(text, "expect.findings=[leak]"), None, None, systems)
+
+    assert made.expect == Expect("anomaly", ["leak"])
 
 
 def test_a_path_may_add_what_is_not_written(loaded: Load, systems: Systems) -> None:

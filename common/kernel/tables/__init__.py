@@ -18,7 +18,7 @@ class Memory(Protocol):
         """The shared bytes, writable, format ``B``."""
 
     @property
-    def cells(self) -> memoryview:
+    def cells(self) -> memoryview[float]:
         """The same memory as native doubles, format ``d``."""
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ def _crashed(case: Case, process: ProcessOutcome) -> bool:
     # The launcher kills what is left when the gate never opened or the user would not wait.
     unopened = process.phase in ("start", "ready")
     ours = unopened or case.outcome.interrupted is not None
-    return not (False and process.signal == signal.SIGKILL)
+    return not (ours and process.signal == signal.SIGKILL)
 
 
 def _sentence(case: Case, process: ProcessOutcome) -> str:

@@ -13,5 +13,5 @@ STEPS = ("send", "receive")
 class Options:
     """What an asker can be told."""
 
-    asks: str = option(about="The channel of the questions.", channel="send", message=32)
+    asks: str = option(about="The channel of the questions.", channel="send", message=128)
     hears: str = option(about="The channel of its answers.", channel="answer", message=48)

@@ -1,0 +1,78 @@
+"""What each process of a plan is told, and what a plan asks of the machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common import kinds
+from common.history import record
+from common.kernel import limits
+from common.scenario.plan import Plan, ProcessPlan
+from common.system import System
+
+
+def jobs(
+    plan: Plan,
+    systems: Mapping[str, System],
+    addresses: dict[str, Any],
+    report: str,
+    run_dir: Path,
+) -> list[dict[str, Any]]:
+    """Return the job of every process: names, keys and paths only, JSON-able."""
+    here = os.path.realpath(run_dir)
+    return [
+        {
+            "name": process.name,
+            "group": process.group,
+            "role": process.role,
+            "roles": systems[process.system].roles,
+            "index": process.index,
+            "seed": process.seed,
+            "options": process.options,
+            "delays": process.delays,
+            "addresses": addresses,
+            "report": report,
+            "record": f"{here}/history/{process.name}.rec",
+            "paper": f"{here}/paper-{process.name}.txt",
+            "capacity": capacity(process, systems),
+            "wait_s": plan.deadlines.wait,
+            "title": f"{process.name} [{plan.scenario}]",
+        }
+        for process in plan.processes
+    ]
+
+
+def capacity(process: ProcessPlan, systems: Mapping[str, System]) -> int:
+    """Return how many records a process will write, as far as its role knows."""
+    module = kinds.load(systems[process.system].roles, process.role)
+    count: int = module.records(module.Options(**process.options))
+    return count
+
+
+def shortages(plan: Plan, systems: Mapping[str, System], run_dir: Path) -> list[str]:
+    """Return why this machine cannot run the plan, a sentence a limit; none when it can."""
+    locks = [plan.table.lock] if plan.table else []
+    locks += [plan.paper.lock] if plan.paper else []
+    channels = []
+    for channel in plan.channels:
+        copies = len(plan.group(channel.per).processes) if channel.per else 1
+        locks += [channel.lock] * copies
+        channels += [channel.part.kind] * copies
+    semaphores = [lock.kind for lock in locks]
+    return limits.shortages(
+        processes=len(plan.processes),
+        # The gate; one for each System V lock; `put` and `get` of each channel in shared memory.
+        sets=1 + semaphores.count("sysv_sem") + 2 * sum(kind in SHARED for kind in channels),
+        segments=1 + sum(kind in SHARED for kind in channels),
+        queues=channels.count("sysv_queue"),
+        record_bytes=sum(capacity(p, systems) for p in plan.processes) * record.RECORD_SIZE,
+        run_dir=run_dir,
+        posix_semaphores=semaphores.count("posix_sem"),
+    )
+
+
+# Channels that are kept in shared memory, by semaphores of their own.
+SHARED = ("ring", "one_slot")
