@@ -14,13 +14,16 @@ UNLOCKED = "none"
 # A balance that never runs out: every trade does all its accesses, in C as here.
 BALANCE = 1_000_000_000
 
+# Trades that a trader draws before the gate opens, as the C program and the bare loops do theirs.
+PREPARED = 60_000
+
 # A run of a benchmark need not be valid: with one trader, or too short to meet, it is undecided.
 GOOD = (0, 1, 3)
 
 
-def traders(out: Path, count: int, operations: int, lock: str) -> Path:
-    """Write a scenario of random traders; returns its path."""
-    path = out / f"traders_{count}.yaml"
+def traders(out: Path, count: int, operations: int, lock: str, name: str = "traders") -> Path:
+    """Write a scenario of random traders, called ``name``; returns its path."""
+    path = out / f"{name}.yaml"
     path.write_text(
         f"system: exchange\n"
         f"table: {{store: sysv_shm, lock: {lock}}}\n"

@@ -11,9 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 WARNINGS = frozenset({"process_hung", "peer_refused", "report_refused", "leak", "checker_failed"})
+
+
+# How long events are kept before the first is written (s). structlog takes longer to import than
+# a small run takes to run, and every page that it brings makes each fork dearer.
+PATIENCE = 1.0
 
 
 class _Lines:
@@ -32,39 +35,59 @@ class EventLog:
     """The log of one run: called with an event's name and facts.
 
     ``narrate`` is ``"all"`` (every event, for people, on standard error), ``"warnings"`` or
-    ``"nothing"``. Events are stamped when they happen, in UTC and in CLOCK_MONOTONIC ns.
+    ``"nothing"``. Events are stamped when they happen, in UTC and in CLOCK_MONOTONIC ns, and
+    written in that order, a second later at most.
     """
 
     def __init__(self, path: Path, narrate: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         self._fd = os.open(path, flags, 0o600)
-        shared: list[Any] = [structlog.processors.add_log_level]
-        self._file = structlog.wrap_logger(
-            _Lines(self._fd),
-            processors=[*shared, structlog.processors.JSONRenderer(default=str)],
-            wrapper_class=structlog.BoundLogger,
-        )
-        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        self._console = structlog.wrap_logger(
-            _Lines(sys.stderr.fileno() if narrate != "nothing" else self._fd),
-            processors=[*shared, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=20)],
-            wrapper_class=structlog.BoundLogger,
-        )
         self._narrate = narrate
+        self._kept: list[tuple[str, dict[str, Any]]] = []
+        self._since = time.monotonic()
+        self._writers: tuple[Any, Any] | None = None
 
     def __call__(self, event: str, **facts: Any) -> None:
-        """Write one event."""
-        if event == "progress":
-            return
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-        level = "warning" if event in WARNINGS else "info"
-        getattr(self._file, level)(event, time=stamp, at_ns=time.monotonic_ns(), **facts)
-        if self._narrate == "all" or (self._narrate == "warnings" and level == "warning"):
-            getattr(self._console, level)(event, **_readable(facts))
+        """Take one event."""
+        if event != "progress":
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+            self._kept.append(
+                (event, {"time": stamp, "at_ns": time.monotonic_ns(), "facts": facts})
+            )
+        late = time.monotonic() - self._since > PATIENCE
+        if self._narrate == "all" or event in WARNINGS or late:
+            self._flush()
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what is kept and close the file."""
+        self._flush()
         os.close(self._fd)
+
+    def _flush(self) -> None:
+        kept, self._kept = self._kept, []
+        for event, entry in kept:
+            file, console = self._writers = self._writers or self._open()
+            facts = entry.pop("facts")
+            level = "warning" if event in WARNINGS else "info"
+            getattr(file, level)(event, **entry, **facts)
+            if self._narrate == "all" or (self._narrate == "warnings" and level == "warning"):
+                getattr(console, level)(event, **_readable(facts))
+
+    def _open(self) -> tuple[Any, Any]:
+        import structlog
+
+        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+        level = structlog.processors.add_log_level
+        file, console = (
+            structlog.wrap_logger(
+                _Lines(fd), processors=[level, shown], wrapper_class=structlog.BoundLogger
+            )
+            for fd, shown in (
+                (self._fd, structlog.processors.JSONRenderer(default=str)),
+                (2, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=20)),
+            )
+        )
+        return file, console
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from benchmarks.measuring import Bench, Goal, Row
 
 def row(bench: Bench) -> Row:
     """One core for all: ``run.py run``, a bare Python loop of the same calls, and C."""
-    operations = bench.work(200_000, 2_000)
+    operations = bench.work(scenarios.PREPARED, 2_000)
     scenario = scenarios.traders(bench.out, 1, operations, scenarios.LOCKED)
     loop = programs.subject("bare_loop", 1, operations, "sysv_sem", "unrecorded", "all")
     trader = [programs.reference("trader"), "1", str(operations), "undo"]
@@ -20,5 +20,6 @@ def row(bench: Bench) -> Row:
             lambda: {"bare Python loop": programs.run(loop, cores=1)["per_second"]},
         ],
         goals=[Goal("the lab", "C", at_least=0.35), Goal("bare Python loop", "C")],
+        rounds=15,
         note=f"{operations:,} trades, one process on one core, System V semaphore with SEM_UNDO",
     )

@@ -2,7 +2,7 @@
 
     bare_fork PROCESSES
 
-From the first fork to the open gate: the children wait for the end of a second pipe.
+From the first fork to the opening of the gate, which is the end of a second pipe.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ def main(words: list[str]) -> None:
     missing = count * len(b"ready")
     while missing:
         missing -= len(os.read(ready, missing))
-    os.close(opening)
+    # The gate opens here: what the children then do is no part of it, and they may go first.
     seconds = time.monotonic() - begun
+    os.close(opening)
     for _ in range(count):
         os.wait()
     print(json.dumps({"processes": count, "seconds": seconds}))

@@ -141,7 +141,7 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
             return None
         return _typed(next(kind for kind in arguments if kind is not type(None)), value, where)
     if dataclasses.is_dataclass(hint):
-        return _record(typing.cast("type[Any]", hint), value, where)
+        return _record(hint, value, where)
     if origin is list and isinstance(value, list):
         return [_typed(arguments[0], each, f"{where}[{n}]") for n, each in enumerate(value)]
     if origin is dict and isinstance(value, dict):
@@ -153,12 +153,12 @@ def _typed(hint: Any, value: Any, where: str) -> Any:
     raise StoredRunError(f"{where} should be {getattr(hint, '__name__', hint)}, not {value!r:.60}")
 
 
-def _record(kind: type[Any], value: Any, where: str) -> Any:
+def _record(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, dict):
         raise StoredRunError(f"{where} should be an object, not {value!r:.60}")
     hints = _hints(kind)
     fields = {field.name for field in dataclasses.fields(kind)}
-    for name in fields ^ value.keys():
+    for name in sorted(fields ^ value.keys()):
         problem = "is missing" if name in fields else "is not known"
         raise StoredRunError(f"{where}: the field {name!r} {problem}")
     return kind(**{name: _typed(hints[name], value[name], f"{where}: {name}") for name in fields})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from common.verdict.promise import promise
 
 Document = dict[str, Any]
 
+WIDTH = 100
 _COLOURS = {"valid": "32", "anomaly": "31", "undecided": "33"}
 
 
@@ -40,6 +42,13 @@ def number(value: float | None, digits: int = 0) -> str:
     return text.rstrip("0").rstrip(".") if digits else text
 
 
+def wrapped(text: str, indent: str) -> str:
+    """Return ``text`` in lines that people can read, each behind ``indent``."""
+    return textwrap.fill(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+    )
+
+
 def run_text(document: Document) -> str:
     """Return the report of one run."""
     measures = document["measures"]
@@ -58,7 +67,7 @@ def run_text(document: Document) -> str:
     ]
     lines += _table_lines(document)
     lines += _sentences([document])
-    lines += [f"  note: {remark}" for remark in document["remarks"]]
+    lines += [wrapped(f"note: {remark}", "  ") for remark in document["remarks"]]
     lines += [*_left(document), f"  stored in {document['run_dir']}"]
     return "\n".join(lines)
 
@@ -67,7 +76,7 @@ def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
     """Return the report of a comparison: one column a variant, then sentences, then the limits."""
     columns = list(variants)
     rows = [("", columns)]
-    for label, cell in _ROWS:
+    for label, cell in [*_ROWS, *_kind_rows(variants)]:
         rows.append((label, [cell(variants[column]["runs"]) for column in columns]))
     widths = [max(len(row[0]) for row in rows)]
     widths += [max(len(cells[at]) for _, cells in rows) for at in range(len(columns))]
@@ -86,11 +95,13 @@ def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
         sentences = _sentences(runs)
         lines += ["", f"{column}:", *(sentences or ["  nothing was found"])]
         if not any(run["findings"] for run in runs):
-            lines.append("  " + promise(sum(run["verdict"] == "valid" for run in runs)))
+            lines.append(wrapped(promise(sum(run["verdict"] == "valid" for run in runs)), "  "))
         lines += [line for run in runs for line in _left(run) if run["leaks"]]
     every = [run for entry in variants.values() for run in entry["runs"]]
     remarks = {remark for run in every for remark in run["remarks"]}
-    lines += ["", *(f"note: {remark}" for remark in sorted(remarks))] if remarks else []
+    lines += (
+        ["", *(wrapped(f"note: {remark}", "") for remark in sorted(remarks))] if remarks else []
+    )
     last = variants[columns[-1]]["runs"][-1]
     lines += ["", f"every run left nothing behind; the last is stored in {last['run_dir']}"]
     if any(run["leaks"] for run in every):
@@ -116,6 +127,21 @@ def summary(runs: list[Document]) -> dict[str, Any]:
         "missing": sum(_missing(run) for run in runs),
         "promise": promise(verdicts.count("valid")),
     }
+
+
+def _kind_rows(variants: dict[str, Any]) -> list[tuple[str, Any]]:
+    # Kinds that the table does not have anyway get a row each where any run found them.
+    runs = [run for entry in variants.values() for run in entry["runs"]]
+    kinds = dict.fromkeys(f["kind"] for run in runs for f in run["findings"])
+    return [
+        (kind.replace("_", " "), _median(lambda run, kind=kind: _count(run, kind)))
+        for kind in kinds
+        if kind not in ("lost_update", "negative_stock")
+    ]
+
+
+def _of_table(pick: Callable[[Document], float]) -> Callable[[Document], float | None]:
+    return lambda run: None if run["final"] is None else pick(run)
 
 
 def _count(run: Document, kind: str) -> int:
@@ -158,9 +184,9 @@ _ROWS: list[tuple[str, Callable[[list[Document]], str]]] = [
     ("operations", _median(lambda run: run["operations"])),
     ("operations/s", _median(lambda run: run["measures"].get("per_second"))),
     ("overlapping critical sections", _median(lambda run: run["overlaps"])),
-    ("lost updates", _median(lambda run: _count(run, "lost_update"))),
-    ("missing stock", _median(_missing, 6)),
-    ("negative stock", _median(lambda run: _count(run, "negative_stock"))),
+    ("lost updates", _median(_of_table(lambda run: _count(run, "lost_update")))),
+    ("missing stock", _median(_of_table(_missing), 6)),
+    ("negative stock", _median(_of_table(lambda run: _count(run, "negative_stock")))),
     ("lock wait, median µs", _median(_wait("median_us"), 1)),
     ("lock wait, 99 % below µs", _median(_wait("p99_us"), 1)),
     ("fairness (1 is even)", _median(_fairness, 3)),
@@ -175,9 +201,10 @@ def _sentences(runs: list[Document]) -> list[str]:
         times = sum(f["count"] for f in found)
         spread = f" in {len(found)} of {len(runs)} runs" if len(runs) > 1 else ""
         lines.append(f"  {paint('anomaly', kind)} × {number(times)}{spread}")
-        lines.append(f"    {found[0]['explanation']}")
+        first = "in the first: " if len(runs) > 1 else ""
+        lines.append(wrapped(f"{first}{found[0]['explanation']}", "    "))
     for doubt in dict.fromkeys(doubt for run in runs for doubt in run["doubts"]):
-        lines.append(f"  {paint('undecided')}: {doubt}")
+        lines.append(wrapped(f"{paint('undecided')}: {doubt}", "  "))
     return lines
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +50,7 @@ def _compare(
     chosen = arguments.variant.split(",") if arguments.variant else list(scenario.variants)
     narrate = narration(arguments, "warnings")
     progress = Progress(enabled=narrate != "all")
-    first = random.randrange(2**31) if arguments.seed is None else arguments.seed
+    first = plan(scenario, chosen[0], arguments.seed, systems).seed
     # Every variant of one turn has the same seed: the same trades, with and without the lock.
     plans = [
         (variant, turn, plan(scenario, variant, first + turn, systems))

@@ -9,8 +9,6 @@ back. Every step is taken once, so the work grows with the number of operations 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,10 +45,10 @@ class _Writers:
         self.free[n] = n - 1
         return self.operations[n - 1]
 
-    def latest(self, until: float) -> Iterator[int]:
-        """Yield the writers entered by ``until``, the latest first, taken or not."""
-        for n in range(bisect_right(self.entered, until), 0, -1):
-            yield self.operations[n - 1]
+    def latest(self, until: float) -> int | None:
+        """Return the latest writer entered by ``until``, taken or not."""
+        n = bisect_right(self.entered, until)
+        return self.operations[n - 1] if n else None
 
 
 def find_trail(
@@ -75,7 +73,11 @@ def find_trail(
     survived[path] = True
     parent[path] = [*path[1:], ROOT][: len(path)]
     for lost in np.flatnonzero(~survived).tolist():
-        parent[lost] = _parent(lost, reads[lost], ends[lost], writers, root)
+        group = writers.get(reads[lost])
+        writer = group.latest(ends[lost]) if group else None
+        if writer is None:
+            writer = ROOT if reads[lost] == root else UNKNOWN
+        parent[lost] = writer
     return survived, parent
 
 
@@ -96,14 +98,3 @@ def _walk(
         else:
             return None
         value, until = (reads[path[-1]], ends[path[-1]]) if path else (last, EVER)
-
-
-def _parent(
-    operation: int, value: Any, until: float, writers: dict[int, _Writers], root: int
-) -> int:
-    group = writers.get(value)
-    if group is not None:
-        for writer in group.latest(until):
-            if writer != operation:
-                return writer
-    return ROOT if value == root else UNKNOWN

@@ -99,7 +99,7 @@ def test_a_run_is_alive_while_its_launcher_is(fork: Fork, tmp_path: Path) -> Non
         ({}, True),
         ({"start": 1}, False),
         ({"boot": "another"}, False),
-        ({"namespaces": "pid:[1] ipc:[2]"}, True),
+        ({"namespaces": "pid:[1] ipc:[2]", "start": 1}, True),
     ],
 )
 def test_a_pid_used_again_another_boot_and_another_namespace_are_told_apart(

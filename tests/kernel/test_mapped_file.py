@@ -178,10 +178,11 @@ def test_a_path_out_of_the_directory_is_refused(maker: Maker, path: str) -> None
 
 
 def test_what_is_not_a_plain_file_of_ours_is_refused_and_not_touched(maker: Maker) -> None:
-    """A link, a second name, a directory, a FIFO (which would block), too short a file."""
+    """A link, a second name, a directory, a FIFO, too short a file."""
     base = maker.base
     (base / "victim").write_text("precious" * 20)
-    (base / "link").symlink_to(base / "victim")
+    (base / "target").write_bytes(b"\1" * SIZE)
+    (base / "link").symlink_to(base / "target")
     os.link(base / "victim", base / "hard")
     (base / "directory").mkdir()
     os.mkfifo(base / "fifo")
@@ -190,6 +191,7 @@ def test_what_is_not_a_plain_file_of_ours_is_refused_and_not_touched(maker: Make
         with pytest.raises(KernelObjectError, match=path):
             make(maker, path)
     assert (base / "victim").read_text() == "precious" * 20
+    assert (base / "target").stat().st_size == SIZE
     assert (base / "short").stat().st_size == SIZE - 1
 
 

@@ -478,12 +478,14 @@ def test_files_outside_the_runtime_directory_are_never_removed(
     kernel_clean: None, fork: Fork, tmp_path: Path
 ) -> None:
     """Whatever a ledger says, by its own path or through a link in its own directory."""
-    victim = tmp_path / "victim"
+    victim, others = tmp_path / "victim", tmp_path / "others"
     victim.write_text("precious")
+    os.mkfifo(others)
 
     def trap(dead: Maker) -> None:
         dead._ledger.intend("fifo", str(victim))
-        dead._ledger.intend("socket", str(dead.directory / ".." / "victim"))
+        dead._ledger.intend("fifo", str(others))
+        dead._ledger.intend("fifo", str(dead.directory / ".." / "others"))
         link = dead.directory / "link"
         link.symlink_to(victim)
         dead._ledger.intend("fifo", str(link))
@@ -492,6 +494,7 @@ def test_files_outside_the_runtime_directory_are_never_removed(
     state = killed_run(fork, tmp_path / "run", trap)
     remove_dead(state)
     assert victim.read_text() == "precious"
+    assert others.is_fifo()
 
 
 def test_a_link_in_place_of_the_runtime_directory_is_not_followed(

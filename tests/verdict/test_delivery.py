@@ -92,7 +92,7 @@ def test_a_job_printed_twice_names_both_who_took_it(tmp_path: Path) -> None:
     (found,) = job_duplicated.check(scene.case()).findings
     assert found.worst.sentence == (
         "job 1 of producer-1 was offered once: consumer-1 and consumer-2 took it from jobs; it was "
-        "delivered 2 times, by printer-1 on the paper and printer-1 on the paper."
+        "delivered 2 times, by printer-1 on the paper."
     )
     assert (found.count, found.total) == (1, 1.0)
 

@@ -100,6 +100,46 @@ def test_equal_values_are_settled_by_time(tmp_path: Path) -> None:
     assert "d read 5 DOLLAR and wrote 7 (+2); c, who had also read 5" in found.worst.sentence
 
 
+def test_a_trail_that_ends_nowhere_is_taken_back(tmp_path: Path) -> None:
+    """The latest writer of a value may be a later one, by a long interval: then it is another."""
+    scene = Scene(tmp_path / "run", stock=5.0)
+    scene.trade("a", +1, 5, (0, 10, 20))
+    scene.trade("b", +1, 6, (0, 30, 100))
+    scene.trade("c", +1, 7, (0, 40, 50))
+    scene.trade("d", -2, 8, (0, 60, 90))
+    scene.trade("e", +1, 8, (0, 61, 95))
+    result = lost_update.check(scene.case())
+    assert result.doubts == []
+    assert result.findings[0].count == 1
+    assert result.findings[0].first.witnesses[0].process == "d"
+    assert result.measures["lost"] == {"DOLLAR": -2.0}
+
+
+def test_a_write_that_came_later_is_not_what_was_read(tmp_path: Path) -> None:
+    """Of two trades that wrote 6, the one that was lost is the one that began after the read."""
+    scene = Scene(tmp_path / "run", stock=5.0)
+    scene.trade("a", +1, 5, (0, 10, 20))
+    scene.trade("b", +1, 6, (0, 30, 40))
+    scene.trade("c", -2, 7, (0, 45, 46))
+    scene.trade("d", +1, 5, (0, 50, 60))
+    scene.trade("e", +4, 5, (0, 51, 70))
+    (found,) = lost_update.check(scene.case()).findings
+    assert found.count == 1
+    assert [witness.process for witness in found.first.witnesses] == ["d", "e"]
+
+
+def test_of_several_who_read_one_value_the_next_write_is_to_blame(tmp_path: Path) -> None:
+    """By the time of leaving; but the write that survived was the last, whenever it was stamped."""
+    scene = Scene(tmp_path / "run", stock=5.0)
+    scene.trade("a", +1, 5, (0, 10, 20))
+    scene.trade("b", +2, 5, (0, 11, 30))
+    scene.trade("c", +4, 5, (0, 12, 25))
+    (found,) = lost_update.check(scene.case()).findings
+    pairs = [[w.process for w in each.witnesses] for each in (found.first, found.last)]
+    assert pairs == [["a", "b"], ["b", "c"]]
+    assert "wrote 9 over it at the same moment" in found.last.sentence
+
+
 def test_a_value_that_no_one_recorded_is_a_doubt(tmp_path: Path) -> None:
     """A foreign writer makes the row undecided: losses cannot be told from its changes."""
     scene = Scene(tmp_path / "run", stock=100.0)

@@ -31,6 +31,9 @@ TELLS_REMOVAL = False
 
 _NOT_OPEN = -1
 
+# The kernel synchronises: there is nothing here for a lock to guard.
+GUARDED = False
+
 
 @dataclass(frozen=True)
 class Options:

@@ -52,7 +52,8 @@ def _second_copies(jobs: Traffic, items: Items) -> dict[int, int]:
 
 def _instance(case: Case, jobs: Traffic, item: int, extra: int) -> Instance:
     ends = jobs.of(item, jobs.deliveries)
-    deliveries = " and ".join(f"{case.process(at)} on {case.place(at)}" for at in ends[:2])
+    printers = dict.fromkeys(f"{case.process(at)} on {case.place(at)}" for at in ends)
+    deliveries = " and ".join(printers)
     takes = jobs.of(item, jobs.takes)
     places = [int(case.history.objects[at]) for at in takes]
     twice = [at for at, place in zip(takes, places, strict=True) if places.count(place) > 1][:2]
