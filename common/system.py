@@ -12,13 +12,22 @@ if TYPE_CHECKING:
     from common.scenario.plan import Plan
 
 
+# Stocks are multiples of this, and at most that: then every sum of them is exact in a double.
+GRAIN = 2.0**-30
+LARGEST_EXACT = 2.0**22
+
+
 @dataclass(frozen=True)
 class TableLayout:
-    """The rows of a shared table: ``fields`` doubles a row, in this order, from byte 0 on."""
+    """The rows of a shared table: ``fields`` doubles a row, in this order, from byte 0 on.
+
+    ``exact`` names the fields whose sums must be exact.
+    """
 
     rows: tuple[str, ...]
     fields: tuple[str, ...]
     initial: tuple[tuple[float, ...], ...]
+    exact: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

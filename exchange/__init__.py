@@ -29,6 +29,6 @@ SYSTEM = System(
     about="Tellers buy and sell four currencies on one shared table.",
     roles="exchange.roles",
     operations=OPERATIONS,
-    table=TableLayout(ROWS, FIELDS, INITIAL),
+    table=TableLayout(ROWS, FIELDS, INITIAL, exact=("stock",)),
     remarks=remarks,
 )

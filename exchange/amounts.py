@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from exchange.layout import GRAIN, ROWS
+from common.system import GRAIN
+from exchange.layout import ROWS
 
 # Trades are drawn in portions, so that a long run needs no more memory than a short one.
 PORTION = 65536

@@ -19,6 +19,3 @@ WIDTH = 3
 EXCHKEY = 0x45584348
 
 BALANCE = 1000.0
-
-# Amounts are multiples of this, so that sums of stocks are exact in a double.
-GRAIN = 2.0**-30

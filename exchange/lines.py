@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from common.errors import UsageError
 from common.kinds import nearest
+from common.system import LARGEST_EXACT
 from exchange.layout import ROWS
 
 VERBS = ("buy", "sell")
-LARGEST = 2**22
+LARGEST = int(LARGEST_EXACT)
 
 
 class Line(NamedTuple):

@@ -39,7 +39,8 @@ class Outcome:
     ``gate_ns`` is CLOCK_MONOTONIC when the start gate opened, ``ended_ns`` when the last process
     had ended. ``initial`` and ``final`` are the table's rows (lists of doubles) or None without a
     table. ``objects`` lists every kernel object made (``kind``, ``id``, ``name``), ``leaks``
-    those still there after the removal. ``paper`` is the paper's file name in the run directory.
+    those still there after the removal; ``vanished`` says why ``final`` could not be read, because
+    somebody removed the table meanwhile. ``paper`` is the paper's file name in the run directory.
     """
 
     gate_ns: int
@@ -51,3 +52,4 @@ class Outcome:
     objects: list[dict[str, Any]] = field(default_factory=list)
     leaks: list[dict[str, Any]] = field(default_factory=list)
     interrupted: int | None = None
+    vanished: str | None = None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from common import names
-from common.errors import MachineError
+from common.errors import MachineError, ObjectVanished
 from common.history.outcome import Outcome, ProcessOutcome
 from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
@@ -119,14 +119,18 @@ class Supervisor:
             self._until("run", self.plan.deadlines.run, self._all_ended)
         self._kill_all()
         ended = time.monotonic_ns()
-        return Outcome(
+        outcome = Outcome(
             gate_ns=self.gate_ns or ended,
             ended_ns=ended,
             processes=[member.outcome for member in self.members],
             initial=initial,
-            final=addresses.read_rows(self.plan, table) if table else None,
             paper="paper.txt" if self.plan.paper is not None else None,
         )
+        try:
+            outcome.final = addresses.read_rows(self.plan, table) if table else None
+        except ObjectVanished as error:
+            outcome.vanished = str(error)
+        return outcome
 
     # Starting
 

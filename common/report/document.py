@@ -66,7 +66,8 @@ def exit_status(document: dict[str, Any]) -> int:
         return 0
     promised = {*document["expected"]["findings"], *document["expected"]["any"]}
     found = {finding["kind"] for finding in document["findings"]}
-    if (found & set(FAILURES)) - promised:
+    # An object that vanished leaves the run undecided: that is what its status says.
+    if (found & set(FAILURES)) - promised - {"object_vanished"}:
         return BROKEN
     return UNDECIDED if document["verdict"] == "undecided" else FAILED
 

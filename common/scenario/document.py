@@ -48,7 +48,7 @@ def _describe(shape: Shape) -> Document:
             return {"type": "boolean"}
         case Integer(minimum, maximum):
             return {"type": "integer", **_given(minimum=minimum, maximum=maximum)}
-        case Number(minimum, maximum):
+        case Number(minimum, maximum, _grain):
             return {"type": "number", **_given(minimum=minimum, maximum=maximum)}
         case Optional(inner):
             return {"anyOf": [_describe(inner), {"type": "null"}]}

@@ -37,10 +37,11 @@ class Integer(NamedTuple):
 
 
 class Number(NamedTuple):
-    """A finite number within inclusive bounds."""
+    """A finite number within inclusive bounds, and a multiple of ``grain`` where that is given."""
 
     minimum: float | None = None
     maximum: float | None = None
+    grain: float | None = None
 
     def read(self, node: Node, path: Path, reading: Reading) -> float | None:
         """Return the number, or None after a complaint."""
@@ -55,6 +56,11 @@ class Number(NamedTuple):
         if not math.isfinite(value):
             raise WrongValue(f"{quoted(text)} is too large")
         _check_bounds(value, text, self.minimum, self.maximum)
+        if self.grain is not None and value % self.grain:
+            raise WrongValue(
+                f"{text} cannot be summed exactly",
+                "a whole number, or one with halves, quarters, …",
+            )
         return value
 
 

@@ -12,7 +12,7 @@ from common.scenario.declared import fields_of
 from common.scenario.numbers import Integer, Number
 from common.scenario.shapes import Anything, Choice, Field, ListOf, MapOf, Record
 from common.scenario.values import Shape, Text, Word
-from common.system import System, TableLayout
+from common.system import GRAIN, LARGEST_EXACT, System, TableLayout
 
 # Names go into records (32 bytes), messages (24) and file names.
 NAME = Text(r"[A-Za-z0-9_-]{1,24}", "1 to 24 letters, digits, _ or -")
@@ -141,7 +141,14 @@ def _lock(about: str) -> Field:
 
 def _table(table: TableLayout | None) -> Shape:
     rows, fields = (table.rows, table.fields) if table else ((), ())
-    cells = {field: Field(Number(0, 1e12), f"The first {field} of this row.") for field in fields}
+    exact = table.exact if table else ()
+    cells = {
+        field: Field(
+            Number(0, LARGEST_EXACT, GRAIN) if field in exact else Number(0, 1e12),
+            f"The first {field} of this row.",
+        )
+        for field in fields
+    }
     row = Record(cells, "a row", minimum=1)
     return Record(
         {

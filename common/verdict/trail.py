@@ -73,8 +73,8 @@ def find_trail(
     survived[path] = True
     parent[path] = [*path[1:], ROOT][: len(path)]
     for lost in np.flatnonzero(~survived).tolist():
-        group = writers.get(reads[lost])
-        writer = group.latest(ends[lost]) if group else None
+        wrote = writers.get(reads[lost])
+        writer = wrote.latest(ends[lost]) if wrote else None
         if writer is None:
             writer = ROOT if reads[lost] == root else UNKNOWN
         parent[lost] = writer

@@ -256,6 +256,24 @@ def test_a_teller_from_the_keyboard_takes_part(exchange: Exchange) -> None:
     assert document["verdict"] == "valid", document["doubts"]
 
 
+@pytest.mark.parametrize("kind", ["sysv_shm", "sysv_sem"])
+def test_an_object_removed_from_outside_leaves_the_run_undecided(
+    exchange: Exchange, kind: str
+) -> None:
+    """Removing the table or its lock (ipcrm) during a run: object_vanished, status 3, no leak."""
+    found = [e for e in exchange.listed()["objects"] if e["kind"] == kind]
+    flag = {"sysv_shm": "-m", "sysv_sem": "-s"}[kind]
+    subprocess.run(["ipcrm", flag, str(found[-1]["id"])], check=True)
+    if kind == "sysv_shm":
+        # Whoever has a segment attached keeps it: only the launcher misses it, at the end.
+        exchange.launcher.send_signal(signal.SIGINT)
+    code, document = exchange.finished()
+    assert code == (130 if kind == "sysv_shm" else 3)
+    assert [finding["kind"] for finding in document["findings"]] == ["object_vanished"]
+    assert document["verdict"] == "undecided"
+    assert document["leaks"] == []
+
+
 def test_a_stranger_that_talks_nonsense_is_refused(exchange: Exchange) -> None:
     """Garbage on the report socket is logged and refused; the run goes on and ends valid."""
     import socket

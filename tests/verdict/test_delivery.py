@@ -37,9 +37,11 @@ def test_a_lost_job_names_the_offer_that_took_its_place(tmp_path: Path) -> None:
 def test_the_same_position_at_another_time_is_not_the_cause(tmp_path: Path) -> None:
     """Only offers whose intervals meet can have raced."""
     scene = spooler(tmp_path)
+    scene.job("producer-2", PUT, item(1, 1), (0, 1, 9), position=7)
     scene.job("producer-1", PUT, item(0, 1), (0, 10, 30), position=7)
-    scene.job("producer-2", PUT, item(1, 1), (0, 31, 40), position=7)
-    scene.job("printer-1", PRINT, item(1, 1), (80, 80, 90))
+    scene.job("producer-2", PUT, item(1, 2), (0, 31, 40), position=7)
+    for number in (1, 2):
+        scene.job("printer-1", PRINT, item(1, number), (80, 80, 90))
     (found,) = job_lost.check(scene.case()).findings
     assert found.worst.sentence == (
         "producer-1 offered job 1 of producer-1 to jobs; nobody ever took it."

@@ -14,8 +14,10 @@ def check(case: Case) -> Result:
         for process in case.outcome.processes
         if process.error is not None and process.error["kind"] == "ObjectVanished"
     ]
+    if case.outcome.vanished is not None:
+        every.append(Instance(1.0, f"The launcher could not go on: {case.outcome.vanished}."))
     if not every:
         return Result()
-    lead = f"{len(every)} of {len(case.outcome.processes)} processes lost an object."
+    lead = f"Objects were missed {len(every)} times."
     cases = (every[0], every[0], every[-1])
     return Result([finding("object_vanished", len(every), float(len(every)), cases, lead)])
