@@ -72,6 +72,7 @@ def test_waiting_is_from_asking_to_entering(tmp_path: Path) -> None:
     """Median, 99th percentile, maximum in µs; the sum in s. What did not wait is not a wait."""
     times = [("a", 1_000_000 * n, 1_000_000 * n + 1000 * n, 1_000_000 * n + 200_000)
              for n in range(101)]  # fmt: skip
+    times += [("b", 1000 * n, 1000 * n, 1000 * n + 10) for n in range(9)]
     found = figures(trades(tmp_path, *times))
     assert found["waits"] == {
         "median_us": 50.0, "p99_us": 99.0, "max_us": 100.0, "total_s": pytest.approx(5050e-6),

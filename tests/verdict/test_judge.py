@@ -60,7 +60,10 @@ def test_an_unlocked_table_needs_overlapping_sections(
 
 def test_sections_without_a_separate_stamp_of_entering_count(tmp_path: Path) -> None:
     """An unlocked trader takes one stamp for both; its section is one all the same."""
-    verdict = judge(two_traders(tmp_path, "none", 15, 15).case())
+    scene = Scene(tmp_path / "run", stock=100.0, lock="none")
+    value = scene.trade("trader-1", 1, 100, (10, 10, 20))
+    scene.trade("trader-2", 1, value, (15, 15, 40))
+    verdict = judge(scene.case())
     assert (verdict.verdict, verdict.measures["overlaps"]) == ("valid", 1)
 
 

@@ -57,7 +57,8 @@ def check(case: Case) -> Result:
         apart = plan is not None and plan.per is not None
         for group in _groups(passages, apart):
             found.extend(_overtaken(group))
-        if jobs.priorities(channel) > 1 and not apart:
+        # All are equal where the channel tells no priorities apart.
+        if not apart:
             found.extend(_outranked(passages))
     measures = {"jobs_reordered": len(found)} if len(jobs.offers) else {}
     if not found:
