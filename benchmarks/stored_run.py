@@ -15,6 +15,7 @@ from common.history.merge import LAYOUT
 from common.history.outcome import Outcome, ProcessOutcome
 from common.scenario.load import load
 from common.scenario.plan import Plan, plan
+from common.system import GRAIN
 from exchange import layout
 from exchange.operations import BUY, SELL
 
@@ -98,7 +99,7 @@ def _records(
     row = source.integers(0, len(layout.ROWS), count)
     buying = source.random(count) < 0.5
     amount = 1.0 + source.integers(0, 10, count)
-    amount += (source.integers(0, 1 << 30, count) | 1) * layout.GRAIN
+    amount += (source.integers(0, 1 << 30, count) | 1) * GRAIN
     rates = np.array(layout.INITIAL)
     rate = np.where(buying, rates[row, layout.BUY], rates[row, layout.SELL])
     entered = gate + APART * (1 + np.arange(count))

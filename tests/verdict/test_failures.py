@@ -104,3 +104,13 @@ def test_an_object_removed_from_outside_decides_nothing(
     """It is nobody's race; a crash or a hang is an anomaly."""
     case = run(tmp_path, exit=1, error={"kind": kind, "message": "gone"}).case()
     assert judge(case).verdict == verdict
+
+
+def test_a_table_that_the_launcher_could_not_read_at_the_end_has_vanished(tmp_path: Path) -> None:
+    """Somebody removed it after its processes had let go: undecided, with the launcher's words."""
+    verdict = judge(run(tmp_path).case(final=None, vanished="the segment was removed"))
+    assert verdict.verdict == "undecided"
+    assert [each.kind for each in verdict.findings] == ["object_vanished"]
+    assert verdict.findings[0].worst.sentence == (
+        "The launcher could not go on: the segment was removed."
+    )
