@@ -109,6 +109,10 @@ class Counter(cmd.Cmd):
             self._say(str(error))
             return False
 
+    def get_names(self) -> list[str]:
+        """Return what ``help`` may list: everything but the end of input."""
+        return [name for name in super().get_names() if name != "do_EOF"]
+
     def emptyline(self) -> bool:
         """Do nothing for an empty line."""
         return False
@@ -120,26 +124,26 @@ class Counter(cmd.Cmd):
         parse(line)
 
     def do_buy(self, rest: str) -> None:
-        """Buy CURRENCY AMOUNT: the office buys; the balance pays, the stock grows."""
+        """`buy CURRENCY AMOUNT`: the office buys; the balance pays, the stock grows."""
         self._trade(f"buy {rest}")
 
     def do_sell(self, rest: str) -> None:
-        """Sell CURRENCY AMOUNT: the office sells; the balance grows, the stock shrinks."""
+        """`sell CURRENCY AMOUNT`: the office sells; the balance grows, the stock shrinks."""
         self._trade(f"sell {rest}")
 
     def do_table(self, _rest: str) -> None:
-        """table: the four rows as they are now."""
+        """`table`: the four rows as they are now."""
         self._say(f"{'':<8}" + "".join(f"{field:>14}" for field in FIELDS))
         for at, row in enumerate(ROWS):
             cells = self._cells[at * WIDTH : (at + 1) * WIDTH].tolist()
             self._say(f"{row:<8}" + "".join(f"{value:>14,.4f}" for value in cells))
 
     def do_balance(self, _rest: str) -> None:
-        """balance: your money."""
+        """`balance`: your money."""
         self._say(f"balance {self._desk.balance:.4f}")
 
     def do_quit(self, _rest: str) -> bool:
-        """quit: leave the exchange; so does the end of input."""
+        """`quit`: leave the exchange; so does the end of input."""
         return True
 
     def do_EOF(self, _rest: str) -> bool:  # noqa: N802

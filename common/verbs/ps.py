@@ -10,6 +10,7 @@ from typing import Any
 
 from common import names
 from common.errors import StoredRunError
+from common.kernel.existing import shown
 from common.kernel.ledger import LedgerState, read_ledger
 from common.kernel.objects import commands
 from common.system import System
@@ -61,7 +62,7 @@ def _describe(state: LedgerState) -> dict[str, Any]:
             if names.start_time(process.pid) == process.start
         ],
         "objects": [
-            {"kind": e.kind, "name": e.name, "id": e.id, "command": commands(e)}
+            {"kind": e.kind, "name": shown(e.name), "id": e.id, "command": commands(e)}
             for e in state.entries
             if e.state != "gone"
         ],
