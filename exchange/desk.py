@@ -148,7 +148,7 @@ class Desk:
                 if give is not None:
                     give()
                 # Outside the critical section, so that recording makes nobody wait.
-                complete(view, slot, asked, entered, left, checked, rate, read, written)
+                complete(view, slot, asked, entered, checked, rate, read, written, left)
         except errors as error:
             raise explain(error) from None
         finally:

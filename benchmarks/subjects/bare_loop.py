@@ -93,7 +93,7 @@ def recorded(cells: memoryview[float], todo: list[Order], declared: Declared) ->
                 written = read - amount
                 cells[stock_cell] = written
         left = clock()
-        complete(view, slot, entered, entered, left, checked, rate, read, written)
+        complete(view, slot, entered, entered, checked, rate, read, written, left)
         slot += record.RECORD_SIZE
 
 

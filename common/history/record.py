@@ -21,9 +21,10 @@ STATUS_SIZE = 128
 
 # Cells of a record. A kind of 0 is a record that was never written, a ``left`` of 0 an operation
 # that never ended: it was declared, and of the first such record of a file, perhaps in flight.
-KIND, ITEM, V0, ASKED, ENTERED, LEFT, V1, V2, V3, V4 = range(10)
+KIND, ITEM, V0, ASKED, ENTERED, V1, V2, V3, V4, LEFT = range(10)
 RECORD = struct.Struct("@10d")
-# The part that an operation writes when it ends: asked, entered, left, v1 … v4.
+# The part that an operation writes when it ends: asked, entered, v1 … v4, left; `left` comes last,
+# so that a process killed in the middle leaves a record without an end.
 END_OFFSET = ASKED * 8
 END = struct.Struct("@7d")
 
