@@ -37,7 +37,7 @@ def draw(text: str) -> str:
                 spans.append(f"<tspan{style}>{escape(piece)}</tspan>")
         parts.append(
             f'<text x="{MARGIN}" y="{y}" fill="#24292e" xml:space="preserve">'
-            f'{"".join(spans)}</text>'
+            f"{''.join(spans)}</text>"
         )
     return "\n".join([*parts, "</svg>"]) + "\n"
 

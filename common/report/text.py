@@ -7,6 +7,7 @@ import statistics
 import sys
 import textwrap
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from common.verdict.promise import promise
@@ -134,7 +135,7 @@ def _kind_rows(variants: dict[str, Any]) -> list[tuple[str, Any]]:
     runs = [run for entry in variants.values() for run in entry["runs"]]
     kinds = dict.fromkeys(f["kind"] for run in runs for f in run["findings"])
     return [
-        (kind.replace("_", " "), _median(lambda run, kind=kind: _count(run, kind)))
+        (kind.replace("_", " "), _median(partial(_count, kind=kind)))
         for kind in kinds
         if kind not in ("lost_update", "negative_stock")
     ]

@@ -7,14 +7,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from common import pipeline
 from common.report import text
 from common.report.document import exit_status, worst
 from common.report.live import Progress
 from common.scenario.load import Scenario, load
 from common.scenario.plan import plan
 from common.system import System
-from common.verbs.run import add_common, narration
+from common.verbs.run import add_common, narration, perform
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,16 +59,7 @@ def _compare(
     runs: dict[str, list[dict[str, Any]]] = {variant: [] for variant in chosen}
     for variant, turn, planned in plans:
         progress.start(f"{scenario.name} {variant} {turn + 1}/{arguments.repeat}")
-        document = pipeline.perform(
-            planned,
-            systems,
-            arguments.out,
-            narrate=narrate,
-            log_operations=arguments.log == "operations",
-            keep=arguments.keep,
-            progress=progress,
-        )
-        progress.clear()
+        document = perform(planned, systems, arguments, narrate, progress)
         runs[variant].append(document)
         if document["interrupted"]:
             break

@@ -14,7 +14,7 @@ from common.report import text
 from common.report.document import exit_status, worst
 from common.report.live import Progress
 from common.scenario.load import load
-from common.scenario.plan import plan
+from common.scenario.plan import Plan, plan
 from common.system import System
 
 
@@ -63,6 +63,28 @@ def narration(arguments: argparse.Namespace, by_default: str) -> str:
     return by_default
 
 
+def perform(
+    planned: Plan,
+    systems: Mapping[str, System],
+    arguments: argparse.Namespace,
+    narrate: str,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run one plan as the command line asks; returns its document."""
+    try:
+        return pipeline.perform(
+            planned,
+            systems,
+            arguments.out,
+            narrate=narrate,
+            log_operations=arguments.log == "operations",
+            keep=arguments.keep,
+            progress=progress,
+        )
+    finally:
+        progress.clear()
+
+
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Run every scenario as often as asked; returns the most serious exit status."""
     loaded = [load(path, systems, arguments.settings) for path in arguments.scenarios]
@@ -74,16 +96,8 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         for turn in range(arguments.repeat):
             seed = None if arguments.seed is None else arguments.seed + turn
             progress.start(f"{scenario.name} {turn + 1}/{arguments.repeat}")
-            document = pipeline.perform(
-                plan(scenario, arguments.variant, seed, systems),
-                systems,
-                arguments.out,
-                narrate=narrate,
-                log_operations=arguments.log == "operations",
-                keep=arguments.keep,
-                progress=progress,
-            )
-            progress.clear()
+            planned = plan(scenario, arguments.variant, seed, systems)
+            document = perform(planned, systems, arguments, narrate, progress)
             documents.append(document)
             statuses.append(exit_status(document))
             if not arguments.json:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from common.process.context import Context
+from tests.process.roles import Options, Role, records
 
-STEPS = ()
-
-
-@dataclass(frozen=True)
-class Options:
-    """None."""
+__all__ = ["Options", "prepare", "records"]
 
 
-def records(options: Options) -> int:
-    """Return how many records this role will write."""
-    return 1
-
-
-def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
+def prepare(context: Context, options: Options) -> Role:
     """Misbehave."""
 
     def role() -> dict[str, Any]:
