@@ -103,13 +103,15 @@ class Desk:
             ):
                 if at is not None:
                     at("acquire")
-                asked = entered = clock()
+                asked = 0.0
                 if take is not None:
                     try:
                         take()
                     except busy:
+                        # Only who has to wait has a time from which it waited.
+                        asked = clock()
                         stand()
-                    entered = clock()
+                entered = clock()
                 if at is not None:
                     at("check")
                 if buying:
@@ -148,7 +150,7 @@ class Desk:
                 if give is not None:
                     give()
                 # Outside the critical section, so that recording makes nobody wait.
-                complete(view, slot, asked, entered, checked, rate, read, written, left)
+                complete(view, slot, asked or entered, entered, checked, rate, read, written, left)
         except errors as error:
             raise explain(error) from None
         finally:

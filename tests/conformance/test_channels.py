@@ -18,6 +18,7 @@ from common.kernel import libc, waits
 from common.kernel.channels import Channel
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
+from common.process import inspect
 
 SIZE = 64
 WHAT = "channel orders"
@@ -116,9 +117,12 @@ class Worker:
         assert self._next() == ["ready", None]
 
     def until_waiting(self) -> str:
-        """Block until it says that it now waits; returns for what."""
+        """Block until it says that it waits, and the kernel that it sleeps; returns for what."""
         kind, what = self._next()
         assert kind == "waits"
+        # Between its word and its system call it runs: woken there, it proves nothing.
+        while inspect.state(self._child.pid) != inspect.STATES["S"]:
+            os.sched_yield()
         return str(what)
 
     def result(self) -> Any:

@@ -16,6 +16,7 @@ from common.kernel import waits
 from common.kernel.channels import fifo
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
+from common.process import inspect
 
 SIZE = 64
 WHAT = "channel orders"
@@ -138,6 +139,8 @@ def test_a_dying_reader_wakes_a_writer_that_waits_for_room(
 
     sending = fork(work)
     waiting.see("w")
+    while inspect.state(sending.pid) != inspect.STATES["S"]:
+        os.sched_yield()
     reading.kill()
     assert sending.ended() == 0
 
@@ -210,12 +213,11 @@ def test_reading_ahead_does_not_go_with_priorities() -> None:
     assert "priority" in fifo.check(fifo.Options(priorities=2, batch=True), SIZE)
 
 
-def test_a_path_that_is_no_fifo_is_refused(tmp_path: Path) -> None:
-    """Neither a regular file nor a link is read as a channel."""
+def test_a_path_that_is_no_fifo_is_refused(address: dict[str, Any], tmp_path: Path) -> None:
+    """Neither a regular file nor a link, even to a FIFO, is taken for the channel."""
     planted, link = tmp_path / "planted", tmp_path / "link"
     planted.write_bytes(frame(0))
-    link.symlink_to(planted)
+    link.symlink_to(address["paths"][0])
     for path in (planted, link):
-        address = {"paths": [str(path)], "message_size": SIZE, "batch": False}
         with pytest.raises(KernelObjectError):
-            fifo.attach(address, "receive", Wait(SHORT), WHAT)
+            fifo.attach(address | {"paths": [str(path)]}, "receive", Wait(SHORT), WHAT)
