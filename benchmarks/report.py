@@ -43,7 +43,7 @@ def _spread(spread: Spread) -> str:
 
 
 def figure(value: float) -> str:
-    """Return ``value`` with three or four digits that mean something."""
+    """Return ``value`` with the three or four digits that mean something."""
     size = abs(value)
     if size >= 1e6:
         return f"{value / 1e6:.2f} M"
@@ -51,4 +51,4 @@ def figure(value: float) -> str:
         return f"{value / 1e3:.0f} k"
     if size >= 100:
         return f"{value:.0f}"
-    return f"{value:.1f}" if size >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 1 else f"{value:.3f}"

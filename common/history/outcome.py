@@ -14,7 +14,8 @@ class ProcessOutcome:
     the last phase it was seen in (``start``, ``ready``, ``run``, ``done``); ``error`` what it
     said before it failed (``kind`` and ``message``) or None; ``hung`` names the phase and the
     wait when a deadline expired, else None; ``summary`` is the role's own report (such as a
-    trader's ``balance``); ``cpu_s`` user and system seconds. A ``guest`` joined by itself.
+    trader's ``balance``); ``cpu_s`` user and system seconds. A ``guest`` joined by itself;
+    ``ended_by_launcher`` says that the launcher killed it (its signal is then no crash).
     """
 
     name: str
@@ -30,6 +31,7 @@ class ProcessOutcome:
     summary: dict[str, Any] = field(default_factory=dict)
     cpu_s: float = 0.0
     guest: bool = False
+    ended_by_launcher: bool = False
 
 
 @dataclass

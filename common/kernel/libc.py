@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 IPC_NOWAIT = 0o4000
 SEM_UNDO = 0x1000
@@ -44,17 +44,30 @@ def semtimedop(
     time passed, when IPC_NOWAIT would have blocked, or when a signal came (semop(2) is never
     restarted). Raises ``OSError``: EIDRM or EINVAL when the set is gone, EACCES, EFBIG, ERANGE.
     """
-    array = (_Sembuf * len(operations))(*(_Sembuf(*operation) for operation in operations))
+    return timed_semop(semid, operations, seconds)()
+
+
+def timed_semop(
+    semid: int, operations: Sequence[tuple[int, int, int]], seconds: float | None
+) -> Callable[[], bool]:
+    """Return a function that does :func:`semtimedop` with these arguments, made once."""
+    count = len(operations)
+    array = (_Sembuf * count)(*(_Sembuf(*operation) for operation in operations))
     limit = None
     if seconds is not None:
         whole, part = divmod(int(max(0.0, seconds) * _NANOSECONDS), _NANOSECONDS)
-        limit = ctypes.byref(_Timespec(whole, part))
-    if _libc.semtimedop(semid, array, len(operations), limit) == 0:
-        return True
-    number = ctypes.get_errno()
-    if number in (errno.EAGAIN, errno.EINTR):
-        return False
-    raise OSError(number, os.strerror(number))
+        limit = ctypes.pointer(_Timespec(whole, part))
+    call = _libc.semtimedop
+
+    def perform() -> bool:
+        if call(semid, array, count, limit) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number in (errno.EAGAIN, errno.EINTR):
+            return False
+        raise OSError(number, os.strerror(number))
+
+    return perform
 
 
 def prctl_die_with_parent(signal: int) -> None:
