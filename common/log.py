@@ -5,13 +5,16 @@ JSON lines in the run directory, one write each; the same events for people on a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-WARNINGS = frozenset({"process_hung", "peer_refused", "report_refused", "leak", "checker_failed"})
+from common.errors import MachineError
+
+WARNINGS = frozenset({"process_hung", "peer_refused", "report_refused"})
 
 
 # How long events are kept before the first is written (s). structlog takes longer to import than
@@ -26,7 +29,9 @@ class _Lines:
         self._fd = fd
 
     def info(self, line: str) -> None:
-        os.write(self._fd, (line + "\n").encode(errors="backslashreplace"))
+        # Narration: a full disk costs the line, never the run.
+        with contextlib.suppress(OSError):
+            os.write(self._fd, (line + "\n").encode(errors="backslashreplace"))
 
     warning = info
 
@@ -41,7 +46,12 @@ class EventLog:
 
     def __init__(self, path: Path, narrate: str) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(path, flags, 0o600)
+        try:
+            self._fd = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise MachineError(
+                f"cannot write {path}: {error.strerror}", "choose another --out"
+            ) from None
         self._narrate = narrate
         self._kept: list[tuple[str, dict[str, Any]]] = []
         self._since = time.monotonic()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path
+
+from common.errors import MachineError
 
 KEY_PREFIX = 0x4C000000
 KEY_RANDOM_BYTES = 3
@@ -56,7 +59,8 @@ def make_runtime_directory() -> Path:
     """Make and return a new directory of mode 0700 for the sockets, FIFOs and ledger of a run.
 
     Its path is short, because a socket's path has at most 107 bytes (unix(7)). It lies in
-    XDG_RUNTIME_DIR, or in /tmp where that is not set, absent or not ours.
+    XDG_RUNTIME_DIR, or in /tmp where that is not set, absent or not ours. Raises ``MachineError``
+    when there is no room in it.
     """
     parent = _parents()[0]
     while True:
@@ -67,6 +71,12 @@ def make_runtime_directory() -> Path:
             directory.mkdir(0o700)
         except FileExistsError:
             continue
+        except OSError as error:
+            raise MachineError(
+                f"cannot make a directory in {parent}: {error.strerror}",
+                f"free space and inodes (df -i {parent}), or set XDG_RUNTIME_DIR to a directory "
+                "of your own, mode 0700",
+            ) from None
         return directory
 
 
@@ -76,15 +86,21 @@ def runtime_directories() -> list[Path]:
         path
         for parent in _parents()
         for path in parent.glob(f"{_prefix()}*")
-        if is_private_directory(path)
+        if maker_pid(path) is not None and is_private_directory(path)
     ]
     return sorted(found)
 
 
+def maker_pid(directory: Path) -> int | None:
+    """Return the pid in a runtime directory's name; None when the name is not one of ours."""
+    match = re.fullmatch(_prefix() + "([0-9]{1,9})-[0-9a-f]{8}", directory.name)
+    return int(match[1]) if match else None
+
+
 def maker_lives(directory: Path) -> bool:
     """Say whether a process with the pid in a runtime directory's name exists."""
-    pid = directory.name.removeprefix(_prefix()).partition("-")[0]
-    return not pid.isdigit() or start_time(int(pid)) is not None
+    pid = maker_pid(directory)
+    return pid is None or start_time(pid) is not None
 
 
 def _prefix() -> str:

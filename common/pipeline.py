@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common import runs
+from common.errors import MachineError, StoredRunError
 from common.log import EventLog
+from common.process.reception import Listener
 from common.process.supervise import Supervisor
 from common.report.document import run_document
 from common.scenario.plan import Plan
 from common.system import System, operations_of
 
-Listener = Callable[..., None]
+if TYPE_CHECKING:
+    from common.history.case import Case
 
 
 def perform(
@@ -41,47 +44,44 @@ def perform(
 
     try:
         log("run_started", scenario=plan.scenario, variant=plan.variant, seed=plan.seed)
+        _stored(run_dir, "plan", plan)
         supervisor = Supervisor(plan, systems, run_dir, out / plan.scenario, listen, keep=keep)
         outcome = supervisor.perform()
-        # Imported late: the judge brings numpy, which the processes must not wait for.
-        from common.history import store
-
-        store.write_plan(run_dir, plan)
-        store.write_outcome(run_dir, outcome)
-        document = judge_run(run_dir, systems, log)
+        _stored(run_dir, "outcome", outcome)
+        document, case = _judge(run_dir, systems)
+        _stored(run_dir, "verdict", document)
+        for finding in document["findings"]:
+            log("finding", **finding)
         if log_operations:
-            _write_operations(run_dir, systems, log)
+            from common.report.operations import log_operations as write_operations
+
+            write_operations(case.history, outcome.gate_ns, log)
         log("run_ended", verdict=document["verdict"], as_expected=document["as_expected"])
     finally:
         log.close()
     return document
 
 
-def judge_run(
-    run_dir: Path, systems: Mapping[str, System], log: Listener | None = None
-) -> dict[str, Any]:
-    """Judge a stored run and store its verdict; raises ``StoredRunError``."""
+def judge_run(run_dir: Path, systems: Mapping[str, System]) -> dict[str, Any]:
+    """Judge a stored run again, from its files alone; raises ``StoredRunError``."""
+    return _judge(run_dir, systems)[0]
+
+
+def _judge(run_dir: Path, systems: Mapping[str, System]) -> tuple[dict[str, Any], Case]:
+    # Imported late: the judge brings numpy, which the processes must not wait for.
     from common.history import store
     from common.verdict.judge import judge
 
-    case = store.load_case(run_dir, _operations(run_dir, systems))
+    case = store.load_case(run_dir, operations_of(list(systems.values())))
     verdict = judge(case)
     remarks = [remark for name in case.plan.systems for remark in systems[name].remarks(case.plan)]
-    document = run_document(case.plan, case.outcome, verdict, run_dir, remarks)
-    store.write_verdict(run_dir, document)
-    if log is not None:
-        for finding in document["findings"]:
-            log("finding", **finding)
-    return document
+    return run_document(case.plan, case.outcome, verdict, run_dir, remarks), case
 
 
-def _operations(run_dir: Path, systems: Mapping[str, System]) -> Any:
-    return operations_of(list(systems.values()))
-
-
-def _write_operations(run_dir: Path, systems: Mapping[str, System], log: Listener) -> None:
+def _stored(run_dir: Path, what: str, document: Any) -> None:
     from common.history import store
-    from common.report.operations import log_operations
 
-    case = store.load_case(run_dir, _operations(run_dir, systems))
-    log_operations(case.history, case.outcome.gate_ns, log)
+    try:
+        getattr(store, f"write_{what}")(run_dir, document)
+    except StoredRunError as error:
+        raise MachineError(error.message, "free some space, or choose another --out") from None

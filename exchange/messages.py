@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 SIZE = 64
 
-# item, client's name, buying, row, done, padding, amount, rate
-_LAYOUT = struct.Struct("<Q24sBBB5xdd8x")
+# a letter that says what it is, padding, item, client's name, buying, row, done, padding, amount,
+# rate; the letter comes first, since a slot that begins with `*` is one that was taken
+_LAYOUT = struct.Struct("<c7xQ24sBBB5xdd")
+LETTER = b"o"
 assert _LAYOUT.size == SIZE
 
 
@@ -27,6 +29,7 @@ class Order(NamedTuple):
 def pack(order: Order) -> bytes:
     """Return the message."""
     return _LAYOUT.pack(
+        LETTER,
         order.item, order.client.encode(), order.buying, order.row, order.done, order.amount,
         order.rate,
     )  # fmt: skip
@@ -34,5 +37,5 @@ def pack(order: Order) -> bytes:
 
 def unpack(message: bytes) -> Order:
     """Return the order in ``message``."""
-    item, client, buying, row, done, amount, rate = _LAYOUT.unpack(message)
+    _letter, item, client, buying, row, done, amount, rate = _LAYOUT.unpack(message)
     return Order(item, client.rstrip(b"\0").decode(), bool(buying), row, bool(done), amount, rate)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from common import names
-from common.errors import LabError, ObjectVanished, ProcessError, UsageError
+from common.errors import LabError, ObjectVanished, ProcessError, StoredRunError, UsageError
+from common.history import store
 from common.history.recorder import Recorder
 from common.kernel.ledger import LedgerState
 from common.process.context import Context
@@ -61,7 +62,7 @@ def _running(wanted: str | None) -> LedgerState:
     running = []
     for directory in names.runtime_directories():
         state = ledger_of(directory)
-        if state and state.alive and any(entry.kind == "socket" for entry in state.entries):
+        if state and state.alive and _is_exchange(Path(state.header.run_dir)):
             running.append(state)
     if wanted is not None:
         places = {wanted, str(Path(wanted).resolve())}
@@ -75,6 +76,13 @@ def _running(wanted: str | None) -> LedgerState:
         choices = ", ".join(str(state.header.run_dir) for state in running)
         raise UsageError("several runs are alive", f"name one of {choices}")
     return running[0]
+
+
+def _is_exchange(run_dir: Path) -> bool:
+    try:
+        return store.read_plan(run_dir).table is not None
+    except StoredRunError:
+        return False
 
 
 class Counter(cmd.Cmd):
@@ -118,10 +126,10 @@ class Counter(cmd.Cmd):
         return False
 
     def default(self, line: str) -> None:
-        """Refuse what is not a command."""
-        if line == "EOF":
-            return
-        parse(line)
+        """Take an order in capitals; refuse what is not a command."""
+        # Capitals are no reason to refuse; anything else is told what it should have been.
+        order = parse(line)
+        self._trade(f"{'buy' if order.buying else 'sell'} {ROWS[order.row]} {order.amount:.0f}")
 
     def do_buy(self, rest: str) -> None:
         """`buy CURRENCY AMOUNT`: the office buys; the balance pays, the stock grows."""

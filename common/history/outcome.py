@@ -42,7 +42,8 @@ class Outcome:
     had ended. ``initial`` and ``final`` are the table's rows (lists of doubles) or None without a
     table. ``objects`` lists every kernel object made (``kind``, ``id``, ``name``), ``leaks``
     those still there after the removal; ``vanished`` says why ``final`` could not be read, because
-    somebody removed the table meanwhile. ``paper`` is the paper's file name in the run directory.
+    somebody removed the table meanwhile; ``kept`` says that the objects were left in place on
+    request. ``paper`` is the paper's file name in the run directory.
     """
 
     gate_ns: int
@@ -55,3 +56,4 @@ class Outcome:
     leaks: list[dict[str, Any]] = field(default_factory=list)
     interrupted: int | None = None
     vanished: str | None = None
+    kept: bool = False

@@ -14,14 +14,15 @@ import types
 import typing
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.errors import StoredRunError
-from common.history.case import Case
-from common.history.merge import load_history
 from common.history.operations import Operation
 from common.history.outcome import Outcome
 from common.scenario.plan import Plan
+
+if TYPE_CHECKING:
+    from common.history.case import Case
 
 VERSION = 1
 PLAN, OUTCOME, VERDICT = "plan", "outcome", "verdict"
@@ -104,6 +105,10 @@ def read_verdict(run_dir: Path) -> dict[str, Any]:
 
 def load_case(run_dir: Path, operations: Mapping[int, Operation]) -> Case:
     """Read a whole stored run; raises ``StoredRunError`` when it is incomplete or not ours."""
+    # Imported here: whoever only writes a plan, before it forks, must not pay for numpy.
+    from common.history.case import Case
+    from common.history.merge import load_history
+
     plan, outcome = read_plan(run_dir), read_outcome(run_dir)
     history = load_history(run_dir / HISTORY, operations)
     return Case(history, outcome, plan, _paper(run_dir, outcome))

@@ -6,7 +6,10 @@ pattern or by key: a System V object by its id, anything else by its full name.
 
 from __future__ import annotations
 
+import os
 import pwd
+import re
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +26,7 @@ SYSV = {
     "sysv_sem": ("sem", "semid", "s", sysv_ipc.remove_semaphore),
     "sysv_queue": ("msg", "msqid", "q", sysv_ipc.remove_message_queue),
 }
-
+LARGEST_KEY = 0x7FFFFFFF
 
 # kind -> type in the file system
 _TYPES = {
@@ -32,6 +35,7 @@ _TYPES = {
     "socket": stat.S_IFSOCK,
     "file": stat.S_IFREG,
 }
+_POSIX_NAME = re.compile("/lab-[0-9a-f]+-[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,24 @@ def listed(table: str) -> list[dict[str, int]]:
     return [_row(head, row) for row in rows]
 
 
+def can_be_made(kind: str, name: str | int, directory: Path) -> bool:
+    """Say whether a run whose runtime directory this is may make an object of this name.
+
+    A list that says otherwise was not written by the lab. Raises ``ValueError`` and ``TypeError``
+    for what cannot be a name at all.
+    """
+    if kind in SYSV:
+        return type(name) is int and 0 < name <= LARGEST_KEY
+    if kind not in _TYPES or b"\0" in os.fsencode(str(name)) or not isinstance(name, str):
+        return False
+    if kind == "posix_sem":
+        return _POSIX_NAME.fullmatch(name) is not None
+    if kind == "file":
+        return True
+    head, tail = os.path.split(name)
+    return head == str(directory) and tail not in ("", ".", "..")
+
+
 def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
     """Return the object called ``name`` (System V: with this key); None when there is none.
 
@@ -63,7 +85,7 @@ def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
     """
     if kind in SYSV:
         table, column, _, _ = SYSV[kind]
-        keys = (name,) if id is None else (name, 0)
+        keys = (name, 0) if kind == "sysv_shm" and id is not None else (name,)
         head, *lines = Path("/proc/sysvipc", table).read_text().splitlines()
         for line in lines:
             # Only the row that is looked for is parsed whole: there may be thousands.
@@ -75,7 +97,8 @@ def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
         return None
     try:
         status = path(kind, str(name)).lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
+        # Whatever else the reason is: what cannot be looked at is not proven to be ours.
         return None
     if stat.S_IFMT(status.st_mode) != _TYPES[kind]:
         return None
@@ -104,7 +127,7 @@ def remove(kind: str, name: str | int, found: Found) -> None:
             Path(str(name)).unlink()
     except (sysv_ipc.ExistentialError, posix_ipc.ExistentialError, FileNotFoundError):
         return
-    except (sysv_ipc.PermissionsError, posix_ipc.PermissionsError, PermissionError):
+    except (sysv_ipc.PermissionsError, posix_ipc.PermissionsError, OSError):
         raise NotPermitted(f"{kind} {shown(name)} cannot be removed by this user") from None
 
 
@@ -131,6 +154,6 @@ def shown(name: str | int) -> str:
 def command(kind: str, name: str | int, id: int | None = None) -> str:
     """Return the shell command that shows an object."""
     if kind not in SYSV:
-        return f"ls -l {path(kind, str(name))}"
+        return f"ls -l {shlex.quote(str(path(kind, str(name))))}"
     letter = SYSV[kind][2]
     return f"ipcs -{letter} | grep {shown(name)}" if id is None else f"ipcs -{letter} -i {id}"

@@ -104,19 +104,6 @@ def processes_in_use() -> int:
     return int(Path("/proc/loadavg").read_text().split()[3].partition("/")[2])
 
 
-def survey() -> dict[str, int]:
-    """Return the limits of this machine by name; those that it does not have are left out."""
-    found = {"PIPE_BUF": PIPE_BUF, "socket path": SOCKET_PATH_MAX, "/dev/shm free": free_bytes(SHM)}
-    for name in ("msgmax", "msgmnb", "msgmni", "shmmax", "shmmni", "pid_max", "threads-max"):
-        with contextlib.suppress(OSError):
-            found[name] = kernel(name)
-    with contextlib.suppress(OSError):
-        found |= zip(("semmsl", "semmns", "semopm", "semmni"), sem(), strict=True)
-    for name in ("RLIMIT_NPROC", "RLIMIT_NOFILE", "RLIMIT_MSGQUEUE"):
-        found[name] = resource.getrlimit(getattr(resource, name))[0]
-    return found
-
-
 def shortages(
     processes: int,
     sets: int,

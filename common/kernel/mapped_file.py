@@ -6,18 +6,20 @@ import fcntl
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from common.errors import KernelObjectError, NotPermitted, ObjectExists
+from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectExists
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.1
 
 
-def open_exclusively(path: Path, patience: float) -> int:
+def open_exclusively(path: Path, patience: float, interrupted: Callable[[], bool]) -> int:
     """Open or make ``path`` and lock it (flock(2)); returns its descriptor.
 
     Waits up to ``patience`` (s) for another run to let go, then raises ``ObjectExists`` naming the
-    holder. Raises ``NotPermitted`` for a file that is not regular, not ours, or has a second name.
+    holder; raises ``MachineError`` as soon as ``interrupted`` says so. Raises ``NotPermitted`` for
+    a file that is not regular, not ours, or has a second name.
     """
     deadline = time.monotonic() + patience
     pause = FIRST_PAUSE
@@ -32,6 +34,8 @@ def open_exclusively(path: Path, patience: float) -> int:
             pass
         holder = _holder(fd)
         os.close(fd)
+        if interrupted():
+            raise MachineError(f"interrupted while waiting for {path}, held by {holder}")
         if time.monotonic() > deadline:
             raise ObjectExists(
                 f"{path} has been held by another run ({holder}) for {patience:g} s",

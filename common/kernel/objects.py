@@ -18,14 +18,13 @@ import sysv_ipc
 from common import names
 from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectExists
 from common.kernel import existing, limits, mapped_file
-from common.kernel.existing import Found
+from common.kernel.existing import LARGEST_KEY, Found
 from common.kernel.ledger import Entry, Ledger, LedgerState
 
 # Draws of a random key before giving up: a second one is needed once in some millions of runs.
 DRAWS = 16
 # The kernel stamps System V objects in whole seconds and files with a clock that lags by a tick.
 STAMP_SLACK = 2.0
-LARGEST_KEY = 0x7FFFFFFF
 PAGE = 4096
 
 
@@ -33,7 +32,8 @@ class Maker:
     """Makes objects for one run and writes each into ``ledger``.
 
     ``directory`` is the runtime directory (FIFOs, sockets); ``base`` is where the relative path of
-    a mapped file begins; ``patience`` (s) is how long to wait for another run to let go of one.
+    a mapped file begins; ``patience`` (s) is how long to wait for another run to let go of one,
+    and ``interrupted`` is asked again and again during that wait whether to give it up.
     Every method raises ``MachineError`` when the machine has no room, naming the limit.
     """
 
@@ -41,7 +41,8 @@ class Maker:
         self.directory = directory
         self.base = base
         self.patience = patience
-        self.held: list[int] = []
+        self.interrupted: Callable[[], bool] = lambda: False
+        self._held: list[int] = []
         self._ledger = ledger
         self._pid = os.getpid()
         self._token = names.new_token()
@@ -126,11 +127,12 @@ class Maker:
         A new file is zeroed; an old one keeps its contents. Both are allocated on disk up to a
         page or ``size``, whichever is more: a hole is a SIGBUS at a process's store on a full
         disk. An old file must be regular, ours, without a second name, and hold ``size`` bytes.
-        Waits until no other run holds it; raises ``ObjectExists`` naming the holder.
+        Waits until no other run holds it; raises ``ObjectExists`` naming the holder, or
+        ``MachineError`` when interrupted.
         """
-        entry = self._ledger.intend("file", str(path), kept=True)
-        fd = mapped_file.open_exclusively(path, self.patience)
-        self.held.append(fd)
+        entry = self._ledger.intend("file", str(path))
+        fd = mapped_file.open_exclusively(path, self.patience, self.interrupted)
+        self._held.append(fd)
         length = os.fstat(fd).st_size
         if 0 < length < size:
             raise KernelObjectError(
@@ -145,10 +147,6 @@ class Maker:
         # Zeros only: it was never filled, its maker was killed in between.
         return not any(os.pread(fd, size, 0))
 
-    def inherited_fds(self) -> list[int]:
-        """Return the descriptors that a forked child must close: they hold locks of the run."""
-        return list(self.held)
-
     def objects(self) -> list[dict[str, Any]]:
         """Return what was made: ``kind``, ``id``, ``name``, and ``kept`` for what stays after."""
         made = ((entry, self._find(entry)) for entry in self._ledger.entries if _was_made(entry))
@@ -159,10 +157,10 @@ class Maker:
 
         What cannot be removed stays in ``leaks``; the rest is removed all the same.
         """
-        while self.held:
-            os.close(self.held.pop())
+        while self._held:
+            os.close(self._held.pop())
         for entry in reversed(self._ledger.entries):
-            if entry.state == "gone" or entry.facts.get("kept"):
+            if entry.state == "gone" or entry.kept:
                 continue
             found = self._find(entry)
             try:
@@ -226,7 +224,7 @@ def remove_dead(state: LedgerState) -> list[str]:
     rebooted = state.header.boot != names.boot_id()
     said = []
     for entry in reversed(state.entries):
-        if entry.state == "gone" or entry.facts.get("kept"):
+        if entry.state == "gone" or entry.kept:
             continue
         if entry.kind in existing.SYSV and rebooted:
             # System V objects ended with that boot; the same key and id are somebody else's now.
@@ -254,13 +252,10 @@ def commands(entry: Entry) -> str:
 def _proven(entry: Entry, maker: int) -> Found | None:
     # The object of this entry, if it exists and there is proof that this run made it.
     found = existing.find(entry.kind, entry.name, entry.id)
-    if found is None or found.uid != os.geteuid():
+    if found is None or found.uid != os.geteuid() or found.creator not in (0, maker):
         return None
-    if entry.id is None:
-        if found.changed < entry.at - STAMP_SLACK:
-            return None
-        if found.creator not in (0, maker):
-            return None
+    if entry.id is None and found.changed < entry.at - STAMP_SLACK:
+        return None
     return found
 
 
@@ -275,7 +270,7 @@ def _inside(directory: Path, name: str) -> bool:
 
 def _described(entry: Entry, found: Found) -> dict[str, Any]:
     described = {"kind": entry.kind, "id": found.id, "name": existing.shown(entry.name)}
-    return described | {"kept": True} if entry.facts.get("kept") else described
+    return described | {"kept": True} if entry.kept else described
 
 
 def _taken(kind: str, key: int) -> Found | None:

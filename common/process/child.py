@@ -12,11 +12,11 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-import setproctitle
-
 from common import kinds
 from common.errors import LabError
 from common.history.recorder import Recorder
+from common.kernel import libc
+from common.kernel.waits import Wait
 from common.process import gate
 from common.process.context import Context
 from common.process.reports import Reporter
@@ -30,7 +30,7 @@ def run(job: dict[str, Any]) -> int:
     Every failure is reported to the launcher with its kind and message before the process ends;
     a failure that is not one of the lab's own also leaves its traceback on standard error.
     """
-    setproctitle.setproctitle(job["title"])
+    libc.set_title(job["title"])
     reporter = Reporter(job["report"])
     try:
         module = kinds.load(job["roles"], job["role"])
@@ -42,7 +42,9 @@ def run(job: dict[str, Any]) -> int:
         context.finish_on_signal()
         role = module.prepare(context, options)
         reporter.send("ready")
-        gate.pass_through(job["addresses"]["gate"], context.wait)
+        # As long as the others may take to get ready, not as long as a wait of the run may take.
+        at_gate = Wait(job["start_s"], context.wait.publish)
+        gate.pass_through(job["addresses"]["gate"], at_gate)
         summary = role()
         context.close()
         reporter.send("summary", summary=summary)

@@ -39,6 +39,7 @@ def jobs(
             "paper": f"{here}/paper-{process.name}.txt",
             "capacity": capacity(process, systems),
             "wait_s": plan.deadlines.wait,
+            "start_s": plan.deadlines.start,
             "title": f"{process.name} [{plan.scenario}]",
         }
         for process in plan.processes

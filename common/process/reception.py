@@ -1,58 +1,50 @@
-"""The launcher's end of the report socket: who connects, what each says, who is refused."""
+"""The launcher's end of the report socket: who connects, what each says, who is refused.
+
+Whatever comes is data from outside: it is bounded, made harmless, and never ends the run.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import socket
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from common.errors import MachineError
 from common.history.outcome import ProcessOutcome
 from common.process import reports
+from common.process.members import Member, Members
 
 Listener = Callable[..., None]
+Invite = Callable[[int, dict[str, Any]], dict[str, Any] | None]
 
-
-class Member:
-    """One process under supervision: its outcome, its pidfd, its connection."""
-
-    def __init__(self, outcome: ProcessOutcome, group: str, record: Path) -> None:
-        self.outcome = outcome
-        self.group = group
-        self.record = record
-        self.pidfd = -1
-        self.connection: socket.socket | None = None
-        self.told_to_finish = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether the process is gone and reaped."""
-        return self.pidfd < 0
+# Connections of processes that we did not start and that have not said yet what they want.
+MOST_STRANGERS = 16
 
 
 class Reception:
     """Accepts reports at ``path`` and writes them into the outcomes of ``members``.
 
-    ``admit`` makes a member of a process of the same user that the launcher did not start, and
-    returns it with the job that it is given; ``tell`` hears of every report.
+    ``invite`` makes a member of a process of the same user that the launcher did not start, and
+    returns its job, or None to refuse it; ``tell`` hears of every report.
     """
 
     def __init__(
         self,
         path: str,
         selector: selectors.BaseSelector,
-        members: list[Member],
-        admit: Callable[[int, dict[str, Any]], tuple[Member, dict[str, Any]]],
+        members: Members,
+        invite: Invite,
         tell: Listener,
     ) -> None:
         self._listening = reports.listen(path, 1024)
         self._selector = selector
         self._members = members
-        self._admit = admit
+        self._invite = invite
         self._tell = tell
+        self._strangers: list[socket.socket] = []
         selector.register(self._listening, selectors.EVENT_READ, self._accept)
 
     def accept_all(self) -> None:
@@ -68,6 +60,8 @@ class Reception:
     def close(self) -> None:
         """Accept nobody any more."""
         self._listening.close()
+        for connection in self._strangers:
+            connection.close()
 
     def _accept(self) -> bool:
         try:
@@ -75,17 +69,23 @@ class Reception:
         except BlockingIOError:
             return False
         except OSError as error:
+            if error.errno == errno.EMFILE and self._strangers:
+                self._dismiss(self._strangers[0])
+                return True
             raise MachineError(f"cannot accept a report: {error.strerror}", "ulimit -n") from None
         connection.setblocking(False)
         pid, uid = reports.peer(connection)
-        member = next((m for m in self._members if m.outcome.pid == pid and not m.ended), None)
+        member = self._members.living(pid)
         if uid != os.getuid() or (member is not None and member.connection is not None):
             self._tell("peer_refused", pid=pid, uid=uid)
             connection.close()
         elif member is None:
+            self._strangers.append(connection)
             self._selector.register(
                 connection, selectors.EVENT_READ, lambda: self._hear_stranger(pid, connection)
             )
+            if len(self._strangers) > MOST_STRANGERS:
+                self._dismiss(self._strangers[0])
         else:
             self._connect(member, connection)
         return True
@@ -96,17 +96,30 @@ class Reception:
             connection, selectors.EVENT_READ, lambda: self._receive(member, connection)
         )
 
+    def _dismiss(self, connection: socket.socket) -> None:
+        self._strangers.remove(connection)
+        self._selector.unregister(connection)
+        connection.close()
+
     def _hear_stranger(self, pid: int, connection: socket.socket) -> None:
         # A process that we did not start must say that it joins, before anything else.
-        self._selector.unregister(connection)
         report = reports.decode(_read(connection) or b"")
-        if report is None or report["type"] != "join":
+        job = None
+        if report is not None and report["type"] == "join" and self._members.living(pid) is None:
+            job = self._invite(pid, report)
+        member = self._members.living(pid)
+        if job is None or member is None:
             self._tell("peer_refused", pid=pid, uid=os.getuid())
-            connection.close()
+            self._dismiss(connection)
             return
-        member, job = self._admit(pid, report)
+        self._strangers.remove(connection)
+        self._selector.unregister(connection)
         self._connect(member, connection)
-        connection.send(reports.encode({"type": "job", **job}), socket.MSG_NOSIGNAL)
+        try:
+            connection.send(reports.encode({"type": "job", **job}), socket.MSG_NOSIGNAL)
+        except OSError:
+            # It has gone again; its pidfd says so in a moment.
+            return
 
     def _receive(self, member: Member, connection: socket.socket) -> bool:
         message = _read(connection)
@@ -123,25 +136,24 @@ class Reception:
         return True
 
     def _take(self, outcome: ProcessOutcome, report: dict[str, Any]) -> bool:
-        # Only what is known is passed on: a report is data from outside, whoever sent it.
-        kind, summary = report["type"], report.get("summary")
-        facts: dict[str, Any] = {}
+        kind, done, summary = report["type"], report.get("done"), report.get("summary")
         if kind == "ready":
             outcome.phase = "run" if outcome.guest else "ready"
-        elif kind == "progress" and isinstance(report.get("done"), int):
-            facts = {"done": report["done"]}
+            self._tell("process_ready", process=outcome.name)
+        elif kind == "progress" and type(done) is int and done >= 0:
+            self._tell("progress", process=outcome.name, done=done)
         elif kind == "summary" and isinstance(summary, dict):
-            outcome.summary = summary
+            outcome.summary = reports.bounded(summary)
             outcome.phase = "done"
-            facts = {"summary": summary}
+            self._tell("process_summary", process=outcome.name, summary=outcome.summary)
         elif kind == "error":
-            outcome.error = {"kind": str(report.get("kind")), "message": str(report.get("message"))}
-            facts = {"error": outcome.error}
+            outcome.error = {
+                "kind": reports.harmless(report.get("kind")),
+                "message": reports.harmless(report.get("message")),
+            }
+            self._tell("process_error", process=outcome.name, error=outcome.error)
         else:
             return False
-        self._tell(
-            "progress" if kind == "progress" else f"process_{kind}", process=outcome.name, **facts
-        )
         return True
 
 

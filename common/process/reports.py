@@ -8,6 +8,7 @@ Types: ``join`` (a guest asks to take part), ``ready``, ``progress`` (``done``),
 from __future__ import annotations
 
 import json
+import math
 import socket
 import struct
 from typing import Any
@@ -15,7 +16,8 @@ from typing import Any
 from common.errors import MachineError, ProcessError
 
 LARGEST = 64 * 1024
-PATH_LIMIT = 107
+LONGEST = 500
+MOST = 1000
 
 
 class Reporter:
@@ -55,16 +57,15 @@ class Reporter:
 
 
 def listen(path: str, backlog: int) -> socket.socket:
-    """Return a listening report socket at ``path``; raises ``MachineError`` for a long path."""
-    if len(path.encode()) > PATH_LIMIT:
-        raise MachineError(
-            f"the socket path {path} has {len(path.encode())} bytes, the kernel takes {PATH_LIMIT}",
-            "set XDG_RUNTIME_DIR to a shorter directory",
-        )
+    """Return a listening report socket at ``path``; raises ``MachineError``."""
     listener = socket.socket(
         socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK
     )
-    listener.bind(path)
+    try:
+        listener.bind(path)
+    except OSError as error:
+        listener.close()
+        raise MachineError(f"cannot listen at {path}: {error.strerror}") from None
     listener.listen(backlog)
     return listener
 
@@ -89,3 +90,23 @@ def decode(message: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return report if isinstance(report, dict) and isinstance(report.get("type"), str) else None
+
+
+def harmless(text: object) -> str:
+    """Return a text of somebody else's as one line that a terminal cannot be told by."""
+    return str(text)[:LONGEST].encode("unicode_escape").decode()
+
+
+def bounded(summary: dict[str, Any], depth: int = 2) -> dict[str, Any]:
+    """Return a summary of somebody else's with its numbers finite and its texts harmless."""
+
+    def kept(value: Any) -> Any:
+        if isinstance(value, dict):
+            return bounded(value, depth - 1) if depth else {}
+        if isinstance(value, list):
+            return [kept(one) for one in value[:MOST]]
+        if isinstance(value, str):
+            return harmless(value)
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    return {harmless(key): kept(value) for key, value in list(summary.items())[:MOST]}

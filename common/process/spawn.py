@@ -16,6 +16,7 @@ from common import kinds
 from common.errors import MachineError
 from common.kernel import libc
 from common.process import child
+from common.process.interrupts import SIGNALS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -93,7 +94,7 @@ def _settle(launcher: int, stderr: int) -> None:
     if os.getppid() != launcher:
         os._exit(child.FAILED)
     signal.set_wakeup_fd(-1)
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -37,6 +37,7 @@ def run_document(
         "processes": [asdict(process) for process in outcome.processes],
         "objects": outcome.objects,
         "leaks": outcome.leaks,
+        "kept": outcome.kept,
         "initial": _rows(names, outcome.initial),
         "final": _rows(names, outcome.final),
         "interrupted": outcome.interrupted,
@@ -62,6 +63,8 @@ def exit_status(document: dict[str, Any]) -> int:
     """Return the exit status that a run's document stands for (DESIGN section 7)."""
     if document["interrupted"]:
         return 128 + int(document["interrupted"])
+    if document["measures"].get("checker_failed"):
+        return UNDECIDED
     if document["as_expected"]:
         return 0
     promised = {*document["expected"]["findings"], *document["expected"]["any"]}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import sys
 import textwrap
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from common.verdict.finding import FAILURES
 from common.verdict.promise import promise
 
 Document = dict[str, Any]
@@ -45,8 +47,9 @@ def number(value: float | None, digits: int = 0) -> str:
 
 def wrapped(text: str, indent: str) -> str:
     """Return ``text`` in lines that people can read, each behind ``indent``."""
+    width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)
     return textwrap.fill(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False
+        text, width, initial_indent=indent, subsequent_indent=indent, break_long_words=False
     )
 
 
@@ -58,14 +61,19 @@ def run_text(document: Document) -> str:
         f"{document['scenario']} · {document['variant']} · seed {document['seed']}",
         "",
         f"  verdict     {paint(document['verdict'])}"
-        + ("" if document["as_expected"] else f" - {_promised(document)}"),
+        + ("" if document["as_expected"] else f" - {_surprise(document)}"),
         f"  operations  {number(document['operations'])} by {len(document['processes'])} "
         f"process{'es' if len(document['processes']) != 1 else ''} "
         f"in {document['wall_s']:.3f} s ({number(measures.get('per_second'))} a second)",
-        f"  overlaps    {number(document['overlaps'])} critical sections overlapped",
+        f"  overlaps    {number(document['overlaps'])} critical sections overlapped, "
+        f"{number(measures.get('contended'))} operations met",
         f"  lock wait   median {number(waits.get('median_us'), 1)} µs, "
         f"99 % below {number(waits.get('p99_us'), 1)} µs",
     ]
+    if document["interrupted"]:
+        lines.insert(
+            2, f"  interrupted by signal {document['interrupted']}: judged as far as it came"
+        )
     lines += _table_lines(document)
     lines += _sentences([document])
     lines += [wrapped(f"note: {remark}", "  ") for remark in document["remarks"]]
@@ -81,7 +89,8 @@ def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
         rows.append((label, [cell(variants[column]["runs"]) for column in columns]))
     widths = [max(len(row[0]) for row in rows)]
     widths += [max(len(cells[at]) for _, cells in rows) for at in range(len(columns))]
-    lines = [scenario, ""]
+    most = max(len(entry["runs"]) for entry in variants.values())
+    lines = [scenario + (f" (figures are medians of {most} runs)" if most > 1 else ""), ""]
     for at, (label, cells) in enumerate(rows):
         padded = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
         if label == "verdict":
@@ -97,16 +106,27 @@ def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
         lines += ["", f"{column}:", *(sentences or ["  nothing was found"])]
         if not any(run["findings"] for run in runs):
             lines.append(wrapped(promise(sum(run["verdict"] == "valid" for run in runs)), "  "))
-        lines += [line for run in runs for line in _left(run) if run["leaks"]]
+        lines += [line for run in runs for line in _left(run) if run["leaks"] or run["kept"]]
+        surprises = [run for run in runs if not run["as_expected"]]
+        if surprises:
+            lines.append(
+                wrapped(
+                    f"not as expected in {len(surprises)} of {len(runs)}: "
+                    f"{surprises[0]['verdict']}, but {_surprise(surprises[0])}",
+                    "  ",
+                )
+            )
+        if runs[-1]["interrupted"]:
+            lines.append("  interrupted: the last run was cut short")
     every = [run for entry in variants.values() for run in entry["runs"]]
     remarks = {remark for run in every for remark in run["remarks"]}
     lines += (
         ["", *(wrapped(f"note: {remark}", "") for remark in sorted(remarks))] if remarks else []
     )
     last = variants[columns[-1]]["runs"][-1]
-    lines += ["", f"every run left nothing behind; the last is stored in {last['run_dir']}"]
-    if any(run["leaks"] for run in every):
-        lines[-1] = f"the last run is stored in {last['run_dir']}"
+    clean = not any(run["leaks"] or run["kept"] for run in every)
+    stored = f"the last is stored in {last['run_dir']}"
+    lines += ["", f"every run left nothing behind; {stored}" if clean else stored]
     return "\n".join(lines)
 
 
@@ -185,6 +205,7 @@ _ROWS: list[tuple[str, Callable[[list[Document]], str]]] = [
     ("operations", _median(lambda run: run["operations"])),
     ("operations/s", _median(lambda run: run["measures"].get("per_second"))),
     ("overlapping critical sections", _median(lambda run: run["overlaps"])),
+    ("operations that met", _median(lambda run: run["measures"].get("contended"))),
     ("lost updates", _median(_of_table(lambda run: _count(run, "lost_update")))),
     ("missing stock", _median(_of_table(_missing), 6)),
     ("negative stock", _median(_of_table(lambda run: _count(run, "negative_stock")))),
@@ -209,14 +230,17 @@ def _sentences(runs: list[Document]) -> list[str]:
     return lines
 
 
-def _promised(document: Document) -> str:
+def _surprise(document: Document) -> str:
     expected = document["expected"]
     wanted = [*expected["findings"]]
     if expected["any"]:
         wanted.append("one of " + ", ".join(expected["any"]))
-    return f"the scenario promises {expected['verdict']}" + (
+    promise = f"the scenario promises {expected['verdict']}" + (
         f" with {', '.join(wanted)}" if wanted else ""
     )
+    found = {finding["kind"] for finding in document["findings"]}
+    failed = sorted(found & set(FAILURES))
+    return f"{promise}, and no {' or '.join(failed)}" if failed else promise
 
 
 def _table_lines(document: Document) -> list[str]:
@@ -231,17 +255,20 @@ def _table_lines(document: Document) -> list[str]:
             + (f", {number(abs(gone), 9)} {'missing' if gone > 0 else 'too much'}" if gone else "")
         )
     for process in document["processes"]:
-        if "balance" in process["summary"] and len(document["processes"]) <= 8:
-            steps = process["summary"].get("balances", [])
-            shown = " then ".join(f"{value:.2f}" for value in steps[-6:]) or (
-                f"{process['summary']['balance']:.2f}"
-            )
+        balances = process["summary"].get("balances") or [process["summary"].get("balance")]
+        # A summary is what the process says: it may say anything.
+        numbers = [value for value in balances if isinstance(value, int | float)]
+        if numbers and len(document["processes"]) <= 8:
+            shown = " then ".join(f"{value:.2f}" for value in numbers[-6:])
             lines.append(f"  {process['name']:<10}  balance {shown}")
     return lines
 
 
 def _left(document: Document) -> list[str]:
     made = [entry for entry in document["objects"] if not entry.get("kept")]
+    if document["kept"]:
+        shown = "`run.py ps` shows them, `run.py clean` removes them"
+        return [f"  kept        {len(made)} kernel objects: {shown}"]
     if document["leaks"]:
         names = ", ".join(f"{leak['kind']} {leak['name']}" for leak in document["leaks"])
         return [f"  {paint('anomaly', 'left behind')}: {names}"]

@@ -16,7 +16,10 @@ from common.system import System
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``check`` takes."""
     parser.add_argument("run", metavar="RUN", help="a run directory, or a scenario run before")
-    parser.add_argument("--out", type=Path, default=runs.OUT, metavar="DIR")
+    parser.add_argument(
+        "--out", type=Path, default=runs.OUT, metavar="DIR",
+        help="where runs are stored (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

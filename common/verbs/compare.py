@@ -38,7 +38,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         if any(status >= 128 for status in statuses):
             break
     if arguments.json:
-        single = len(comparisons) == 1
+        single = len(loaded) == 1
         print(json.dumps(comparisons[0] if single else {"comparisons": comparisons}, indent=2))
     return worst(statuses)
 

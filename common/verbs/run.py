@@ -25,10 +25,16 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
         help="change one value of the scenario, such as table.store=mmap_file",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, help="repeat a run's random choices (default: drawn)")
+    parser.add_argument(
+        "--seed", type=int, metavar="N", help="repeat a run's random choices (default: drawn)"
+    )
     parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="run N times")
     parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR", help="where runs are stored"
+        "--out",
+        type=Path,
+        default=runs.OUT,
+        metavar="DIR",
+        help="where runs are stored (default: %(default)s)",
     )
     parser.add_argument(
         "--keep", action="store_true",
@@ -42,10 +48,9 @@ def add_common(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(word: str) -> int:
-    value = int(word)
-    if value < 1:
-        raise ValueError(word)
-    return value
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 1")
+    return int(word)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -104,7 +109,9 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
                 print(text.run_text(document), flush=True)
             if document["interrupted"]:
                 break
+        if documents[-1]["interrupted"]:
+            break
     if arguments.json:
-        single = len(documents) == 1
+        single = len(loaded) == arguments.repeat == 1
         print(json.dumps(documents[0] if single else {"runs": documents}, indent=2))
     return worst(statuses)

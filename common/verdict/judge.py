@@ -16,7 +16,7 @@ from common.history import overlap
 from common.history.case import Case
 from common.history.measure import measure
 from common.scenario.plan import ChannelPlan
-from common.verdict import balance
+from common.verdict import balance, completeness
 from common.verdict.evidence import Result
 from common.verdict.finding import KINDS, Verdict
 
@@ -39,12 +39,13 @@ def judge(case: Case) -> Verdict:
             result.findings += found.findings
             result.doubts += found.doubts
             measures.update(found.measures)
-    result.doubts += _protected("balance", lambda: balance.check(case), result) or []
-    measures.update(result.measures)
+    for name, ask in (("balance", balance.check), ("completeness", completeness.check)):
+        result.doubts += _protected(name, partial(ask, case), result) or []
     if case.outcome.interrupted is not None:
         measures["interrupted"] = case.outcome.interrupted
     if not result.findings and not result.doubts:
-        result.doubts += _untried(case, measures)
+        result.doubts += _protected("untried", lambda: _untried(case, measures), result) or []
+    measures.update(result.measures)
     kinds_found = {finding.kind for finding in result.findings}
     if kinds_found == {"object_vanished"}:
         result.doubts.append("an object was removed from outside: the run could not be completed")
@@ -75,8 +76,10 @@ def _untried(case: Case, measures: dict[str, Any]) -> list[str]:
     if not measures["operations"]:
         return ["no operation was done"]
     places: dict[str, dict[str, int]] = measures["places"]
-    if sum(len(process.records) > 0 for process in case.history.processes) < 2:
-        return []
+    active = sum(len(process.records) > 0 for process in case.history.processes)
+    if active < 2:
+        count = len(case.outcome.processes)
+        return [f"only one of {count} processes did anything"] if count > 1 else []
     if not measures["contended"]:
         return ["no two operations overlapped"]
     doubts = []
@@ -102,7 +105,10 @@ def _unguarded(case: Case) -> dict[str, str]:
 
 
 def _unguarded_channel(channel: ChannelPlan) -> bool:
-    # Where the kernel synchronises there are no sections of ours, and the lock is not used.
-    options = kinds.load(kinds.CHANNELS, channel.part.kind).Options(**channel.part.options)
-    sync = getattr(options, "sync", "")
-    return bool(sync == "star" or (not sync and channel.lock.kind == "none"))
+    module = kinds.load(kinds.CHANNELS, channel.part.kind)
+    if not getattr(module, "GUARDED", True):
+        # The kernel synchronises it: there are no sections of ours.
+        return False
+    if hasattr(module, "guarded"):
+        return not module.guarded(module.Options(**channel.part.options))
+    return channel.lock.kind == "none"

@@ -77,6 +77,11 @@ def exact(values: npt.NDArray[Any]) -> Integers | None:
     return integers if bool((integers == scaled).all()) else None
 
 
+def total(values: Integers) -> int:
+    """Return the exact sum: in units, four amounts of 3e9 are more than 64 bits hold."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
 def trace(
     history: History, done: Positions, flying: Positions, initial: float, final: float
 ) -> Lineage:
@@ -110,9 +115,13 @@ def trace(
             empty.lost = nothing
         return empty
     wrong = done[(written - read) != delta]
-    if _in_step(history.gather("entered", done), read, written, root, last):
+    # Disjoint sections lie in both orders; of those that overlap, either may be the true one.
+    if any(
+        _in_step(history.gather(stamp, done), read, written, root, last)
+        for stamp in ("entered", "left")
+    ):
         empty.delta, empty.lost, empty.wrong = delta, nothing, wrong
-        empty.missing = root + int(delta.sum()) - last
+        empty.missing = root + total(delta) - last
         return empty
     row = _Row(history, done, read, written, delta, root, last)
     row.explain(flying, exact(history.gather("v0", flying)), signs[history.codes[flying]])
@@ -121,11 +130,11 @@ def trace(
     return lineage
 
 
-def _in_step(entered: Integers, read: Integers, written: Integers, root: int, last: int) -> bool:
-    """Tell whether each update read what the one entered before it wrote: then none was lost."""
+def _in_step(stamps: Integers, read: Integers, written: Integers, root: int, last: int) -> bool:
+    """Tell whether each update read what the one stamped before it wrote: then none was lost."""
     if not len(read):
         return False
-    order = np.argsort(entered, kind="stable")
+    order = np.argsort(stamps, kind="stable")
     steps = written[order]
     if int(steps[-1]) != last or int(read[order[0]]) != root:
         return False
@@ -211,18 +220,19 @@ class _Row:
         flown = self.positions[len(done) :].tolist()
         left = np.append(self.history.gather("left", done), [NEVER] * self.applied)
         strange = self.positions[self.parent == UNKNOWN]
+        possible = True
         if self.repeats:
             entered = np.append(
                 self.history.gather("entered", done),
                 [self.history.record(position)["entered"] for position in flown],
             ).astype(np.int64)
-            survivors, self.parent = find_trail(
+            survivors, self.parent, possible = find_trail(
                 self.read, self.written, entered, left, self.root, self.last
             )
         else:
             survivors = self._path()
         lineage = Lineage(self.positions, self.delta, left, self.read, self.parent)
-        lineage.missing = self.root + int(self.delta.sum()) - self.last
+        lineage.missing = self.root + total(self.delta) - self.last
         lineage.strange = strange
         if survivors is None:
             if not len(strange):
@@ -232,9 +242,22 @@ class _Row:
                 )
             return lineage
         lineage.lost = np.flatnonzero(~survivors)
-        if int(self.delta[lineage.lost].sum()) != lineage.missing:
+        serial = self.repeats and self._serial()
+        if not possible or (serial and len(lineage.lost)):
+            lineage.doubts.append("equal values: it cannot be told which update survived")
+            if serial:
+                lineage.lost = lineage.lost[:0]
+        if total(self.delta[lineage.lost]) != lineage.missing:
             lineage.doubts.append("the lost amounts do not add up to the missing stock")
         return lineage
+
+    def _serial(self) -> bool:
+        """Tell whether the values alone allow an order in which every update survives.
+
+        There each value is read as often as it was written; the last one is read by the launcher.
+        """
+        taken, given = np.append(self.read, self.last), np.append(self.written, self.root)
+        return bool((np.sort(taken) == np.sort(given)).all())
 
     def _path(self) -> npt.NDArray[np.bool_] | None:
         """Walk from the final stock back to the root; None when the way is broken."""

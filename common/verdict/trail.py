@@ -58,8 +58,11 @@ def find_trail(
     left: npt.NDArray[np.int64],
     root: int,
     last: int,
-) -> tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.int64]]:
-    """Return which operations survived, and every parent; None when no trail leads to ``last``."""
+) -> tuple[npt.NDArray[np.bool_] | None, npt.NDArray[np.int64], bool]:
+    """Return which operations survived, every parent, and whether the stamps allow that order.
+
+    None survived when no trail leads to ``last``.
+    """
     reads, ends = read.tolist(), left.tolist()
     writers: dict[int, _Writers] = {}
     for operation in np.lexsort((left, entered)).tolist():
@@ -68,7 +71,7 @@ def find_trail(
     parent = np.full(len(reads), UNKNOWN)
     path = _walk(reads, ends, writers, root, last)
     if path is None:
-        return None, parent
+        return None, parent, True
     survived = np.zeros(len(reads), dtype=bool)
     survived[path] = True
     parent[path] = [*path[1:], ROOT][: len(path)]
@@ -78,7 +81,10 @@ def find_trail(
         if writer is None:
             writer = ROOT if reads[lost] == root else UNKNOWN
         parent[lost] = writer
-    return survived, parent
+    # From the opening value on: nothing left before something earlier on the trail was entered.
+    order = path[::-1]
+    possible = bool((np.maximum.accumulate(entered[order]) <= left[order]).all())
+    return survived, parent, possible
 
 
 def _walk(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -274,18 +276,182 @@ def test_an_object_removed_from_outside_leaves_the_run_undecided(
     assert document["leaks"] == []
 
 
-def test_a_stranger_that_talks_nonsense_is_refused(exchange: Exchange) -> None:
-    """Garbage on the report socket is logged and refused; the run goes on and ends valid."""
-    import socket
+def join(path: str) -> socket.socket:
+    """Connect as a guest and ask to take part."""
+    guest = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    guest.settimeout(SECONDS)
+    guest.connect(path)
+    guest.send(b'{"type": "join", "role": "teller", "system": "exchange"}')
+    return guest
 
-    run = exchange.listed()
-    (path,) = [entry["name"] for entry in run["objects"] if entry["kind"] == "socket"]
+
+def nonsense(path: str) -> None:
+    """Say what is no report at all, and what is none that a stranger may make."""
     for message in (b"\xff\x00garbage", b'{"type": "ready", "process": "x", "event": "y"}', b"[]"):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stranger:
             stranger.connect(path)
             stranger.send(message)
             assert stranger.recv(100) == b"", "the launcher closes the connection"
+
+
+def silence(path: str) -> None:
+    """Connect a hundred times and never say a word."""
+    strangers = [socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(100)]
+    for stranger in strangers:
+        stranger.connect(path)
+    for stranger in strangers:
+        stranger.close()
+
+
+def leave_at_once(path: str) -> None:
+    """Join and close before the answer comes."""
+    for _ in range(20):
+        join(path).close()
+
+
+def die_at_once(path: str) -> None:
+    """Join from a process that is killed in the same moment."""
+    program = (
+        "import os, socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1])\n"
+        'sent = s.send(b\'{"type": "join"}\'); os.kill(os.getpid(), 9)'
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", program, path], check=False)
+
+
+def lie(path: str) -> None:
+    """Join, and report what no role reports: wrong types, not a number, control characters."""
+    guest = join(path)
+    guest.recv(1 << 16)
+    for report in (
+        b'{"type": "progress", "done": true}',
+        b'{"type": "progress", "done": -1}',
+        b'{"type": "summary", "summary": {"balance": "x", "balances": 5, "nan": NaN}}',
+        b'{"type": "summary", "summary": {"balance": [[[["deep"]]]]}}',
+        b'{"type": "error", "kind": "\\u001b[31m", "message": "\\ud800 \\n \\u001b[2J"}',
+        b'{"type": "ready"}' + b" " * 200_000,
+    ):
+        with contextlib.suppress(OSError):
+            guest.send(report)
+    guest.close()
+
+
+@pytest.mark.parametrize("attack", [nonsense, silence, leave_at_once, die_at_once, lie])
+def test_the_report_socket_withstands(exchange: Exchange, attack: Callable[[str], None]) -> None:
+    """Whatever a process of the same user does to the report socket, the run goes on to its end."""
+    (path,) = [e["name"] for e in exchange.listed()["objects"] if e["kind"] == "socket"]
+    attack(path)
     exchange.launcher.send_signal(signal.SIGINT)
     code, document = exchange.finished()
     assert code == 130
-    assert len(document["processes"]) == 3
+    tellers = [process for process in document["processes"] if not process["guest"]]
+    assert [process["exit"] for process in tellers] == [0, 0, 0]
+    text = json.dumps(document["processes"])
+    assert "\\u001b" not in text
+    assert "NaN" not in text
+    assert still_there(document["objects"]) == []
+
+
+def test_one_process_is_one_guest(exchange: Exchange) -> None:
+    """A process that joins twice is admitted once."""
+    (path,) = [e["name"] for e in exchange.listed()["objects"] if e["kind"] == "socket"]
+    first, second = join(path), join(path)
+    answers = [guest.recv(1 << 16) for guest in (first, second)]
+    assert [bool(answer) for answer in answers].count(True) == 1
+    first.close()
+    second.close()
+    exchange.launcher.send_signal(signal.SIGINT)
+    _code, document = exchange.finished()
+    assert [process["guest"] for process in document["processes"]].count(True) == 1
+
+
+def test_a_teller_killed_before_the_interruption_is_named(exchange: Exchange) -> None:
+    """A crash is not forgotten because Ctrl-C came after it: process_crashed, not valid."""
+    victim = exchange.listed()["processes"][0]
+    os.kill(victim["pid"], signal.SIGKILL)
+    assert ended(victim["pid"], SECONDS)
+    exchange.launcher.send_signal(signal.SIGINT)
+    code, document = exchange.finished()
+    assert code == 130
+    assert "process_crashed" in {finding["kind"] for finding in document["findings"]}
+    assert document["verdict"] != "valid"
+
+
+def test_a_launcher_that_was_stopped_blames_nobody(tmp_path: Path) -> None:
+    """SIGSTOP of the launcher past the run's deadline: what was done in time was done in time."""
+    launcher = subprocess.Popen(
+        command(
+            "run", str(ROOT / "configs/exchange/lost_update.yaml"), "--variant", "locked",
+            "--set", "deadlines.run=5", "--out", str(tmp_path), "--json", "--log", "events",
+        ),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert launcher.stderr is not None
+    pids = []
+    for line in launcher.stderr:
+        if "process_started" in line:
+            pids.append(int(line.split("pid=")[1].split()[0]))
+        if "gate_open" in line:
+            break
+    launcher.send_signal(signal.SIGSTOP)
+    assert all(ended(pid, SECONDS) for pid in pids)
+    # The deadline passes while the launcher stands still.
+    select.select([], [], [], 6)
+    launcher.send_signal(signal.SIGCONT)
+    out, err = launcher.communicate(timeout=SECONDS)
+    assert (launcher.returncode, json.loads(out)["verdict"]) == (0, "valid"), err
+
+
+def test_a_full_disk_costs_the_log_and_not_the_kernel_objects(tmp_path: Path) -> None:
+    """When the log cannot be written any more the run still ends, and removes what it made."""
+    program = (
+        "import os, runpy, sys\n"
+        "from common import log\n"
+        "def full(self, line): raise OSError(28, 'No space left on device')\n"
+        "real = os.write\n"
+        "def write(fd, data):\n"
+        "    if b'gate_open' in data or b'process_ended' in data: full(0, 0)\n"
+        "    return real(fd, data)\n"
+        "log.os.write = write\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    done = subprocess.run(
+        [
+            sys.executable, "-c", program, str(ROOT / "run.py"), "run",
+            str(ROOT / "configs/exchange/script.yaml"), "--out", str(tmp_path), "--json",
+        ],
+        capture_output=True, text=True, cwd=ROOT, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert still_there(json.loads(done.stdout)["objects"]) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_at_any_point_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    """A signal at each write of the ledger, from the first to the last: the run cleans up.
+
+    The autouse fixture asserts that the runtime directory is empty; the points are found by
+    counting until a run passes without reaching one.
+    """
+    program = MURDER.replace("signal.SIGKILL", f"signal.{number.name}")
+    point = 0
+    while True:
+        point += 1
+        launcher = subprocess.Popen(
+            [
+                sys.executable, "-c", program, str(point), str(ROOT / "run.py"), "run",
+                str(ROOT / "configs/exchange/script.yaml"), "--out", str(tmp_path), "--json",
+            ],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
+        out, err = launcher.communicate(timeout=SECONDS)
+        assert "Traceback" not in err, err
+        runs = launch("ps", "--json").document["runs"]
+        assert runs == []
+        if launcher.returncode == 0:
+            break
+        assert launcher.returncode == 128 + number, err
+        assert still_there(json.loads(out)["objects"]) == []
+    assert point > 8

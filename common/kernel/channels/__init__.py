@@ -6,6 +6,8 @@
   ``lock`` is the address of the lock that guards a channel in shared memory; others ignore it.
 - ``attach(address, mode, wait, what, at) -> Channel``: a child opens its end; ``mode`` is
   ``"send"`` or ``"receive"``, ``at`` the step hook of the process or None.
+- ``OBJECTS``: how many objects of each kind that the kernel limits by number one channel makes at
+  most, beside its lock.
 """
 
 from __future__ import annotations

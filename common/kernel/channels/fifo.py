@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # Whether who has it open is told of its removal: a FIFO lives on without its name.
 TELLS_REMOVAL = False
 
+# The objects of a limited number that one channel makes.
+OBJECTS: dict[str, int] = {}
+
 _NOT_OPEN = -1
 
 # The kernel synchronises: there is nothing here for a lock to guard.

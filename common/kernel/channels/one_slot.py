@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 # Whether a waiter is told of the removal (with sync "star" nobody is: memory stays attached).
 TELLS_REMOVAL = True
 
+# The objects of a limited number that one channel makes, with sync "semaphores".
+OBJECTS = {"sysv_sem": 2, "sysv_shm": 1}
+
 _LETTERS = 26
 _REST = 32
 _TAKEN = ord("*")
@@ -55,6 +58,11 @@ def check(options: Options, message_size: int) -> str:
     if message_size < _LETTERS:
         return f"a message of {message_size} bytes has no room for the slot's {_LETTERS} letters"
     return ""
+
+
+def guarded(options: Options) -> bool:
+    """Return whether the slot keeps its users apart by itself; its lock does not."""
+    return options.sync == "semaphores"
 
 
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:

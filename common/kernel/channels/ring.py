@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # Whether who has it open is told of its removal.
 TELLS_REMOVAL = True
 
+# The objects of a limited number that one channel makes (its lock is not counted).
+OBJECTS = {"sysv_sem": 2, "sysv_shm": 1}
+
 # The points of a send or receive that a delay can be declared at.
 STEPS = ("check", "read", "write")
 

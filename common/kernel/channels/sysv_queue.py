@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 # Whether who has it open is told of its removal.
 TELLS_REMOVAL = True
 
+# The objects of a limited number that one channel makes.
+OBJECTS = {"sysv_queue": 1}
+
 _LIMITS = Path("/proc/sys/kernel")
 
 # The kernel synchronises: there is nothing here for a lock to guard.

@@ -3,6 +3,7 @@
 - ``Options``: a frozen dataclass of :func:`common.options.option` fields; may have none.
 - ``make(options, maker) -> Address``: the launcher creates the objects, free to be taken.
 - ``attach(address, wait, what) -> Lock``: a child opens them; ``what`` names the lock in messages.
+- ``OBJECTS``: how many objects of each kind that the kernel limits by number one lock makes.
 """
 
 from __future__ import annotations

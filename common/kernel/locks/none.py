@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 EXCLUDES = False
 TELLS_REMOVAL = False
 
+# The objects of a limited number that one lock makes.
+OBJECTS: dict[str, int] = {}
+
 
 @dataclass(frozen=True)
 class Options:

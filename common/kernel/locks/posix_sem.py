@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 EXCLUDES = True
 TELLS_REMOVAL = False
 
+# The objects of a limited number that one lock makes.
+OBJECTS = {"posix_sem": 1}
+
 
 @dataclass(frozen=True)
 class Options:

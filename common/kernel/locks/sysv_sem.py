@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 EXCLUDES = True
 TELLS_REMOVAL = True
 
+# The objects of a limited number that one lock makes.
+OBJECTS = {"sysv_sem": 1}
+
 
 @dataclass(frozen=True)
 class Options:

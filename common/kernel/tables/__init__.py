@@ -3,6 +3,7 @@
 - ``make(options, size, maker) -> Address``: the launcher creates ``size`` bytes or more, zeroed
   (a file that outlives its processes keeps what it holds), and fully allocated.
 - ``attach(address) -> Memory``: opens it, in the launcher or in a child.
+- ``OBJECTS``: how many objects of each kind that the kernel limits by number one table makes.
 """
 
 from __future__ import annotations

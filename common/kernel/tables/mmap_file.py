@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 from dataclasses import dataclass
@@ -15,6 +16,13 @@ from common.options import option
 
 if TYPE_CHECKING:
     from common.kernel.objects import Maker
+
+
+# The objects of a limited number that one table makes.
+OBJECTS: dict[str, int] = {}
+
+# What open(2) says when the file has gone, or something else (a link, a directory) has its name.
+_REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO)
 
 
 @dataclass(frozen=True)
@@ -50,15 +58,18 @@ def attach(address: Address) -> MappedFile:
     path, size = address["path"], address["size"]
     try:
         fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        raise ObjectVanished(f"{path} is gone") from None
     except OSError as error:
+        if error.errno in _REPLACED:
+            raise ObjectVanished(f"{path} is gone: {error.strerror}") from None
         raise NotPermitted(f"cannot open {path}: {error.strerror}") from None
     try:
         problem = _problem(os.fstat(fd), address)
         if problem:
             raise ObjectVanished(f"{path} {problem}")
-        return MappedFile(address, mmap.mmap(fd, size))
+        return MappedFile(mmap.mmap(fd, size))
+    except ValueError as error:
+        # It was cut since it was looked at.
+        raise ObjectVanished(f"{path}: {error}") from None
     finally:
         os.close(fd)
 
@@ -66,23 +77,11 @@ def attach(address: Address) -> MappedFile:
 class MappedFile:
     """A mapped file."""
 
-    def __init__(self, address: Address, memory: mmap.mmap) -> None:
-        self._address = address
+    def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
         self.bytes = memoryview(memory)
         # A file of an earlier run may end within a double.
         self.cells = self.bytes[: len(memory) // 8 * 8].cast("d")
-
-    def intact(self) -> str:
-        """Return "" while the file is what was mapped, or what happened to it.
-
-        A process that touches a page which the file no longer has is killed by SIGBUS; a file
-        that was replaced goes on in this mapping alone, and nobody is told.
-        """
-        try:
-            return _problem(os.lstat(self._address["path"]), self._address)
-        except OSError:
-            return "was removed"
 
     def close(self) -> None:
         """Release the views, then unmap; a view that somebody still has keeps it mapped."""

@@ -18,6 +18,9 @@ from common.options import option
 if TYPE_CHECKING:
     from common.kernel.objects import Maker
 
+# The objects of a limited number that one table makes.
+OBJECTS = {"sysv_shm": 1}
+
 PAGE = 4096
 
 

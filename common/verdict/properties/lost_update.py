@@ -15,7 +15,7 @@ from common.history.case import Case
 from common.history.operations import Effect
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
-from common.verdict.lineage import UNIT, Lineage, trace
+from common.verdict.lineage import UNIT, Lineage, total, trace
 from common.verdict.wording import many, number, past, signed, span, were
 
 
@@ -33,6 +33,13 @@ def check(case: Case) -> Result:
     if (len(updates) or rows) and len(rows) != len(finals):
         result.doubts.append("the table's last contents are unknown: nothing says what was lost")
         return result
+    beyond = updates[case.history.objects[updates] >= len(rows)]
+    for position in beyond[:1].tolist():
+        result.doubts.append(
+            f"{many(len(beyond), 'update')} changed a row that the table does not have; the first "
+            f"is number {case.history.record(position)['seq']} of {case.process(position)}, of "
+            f"{case.place(position)}"
+        )
     traced: list[Lineage] = []
     for row, (initial, final) in enumerate(zip(rows, finals, strict=True)):
         name = case.row(row)
@@ -48,7 +55,7 @@ def check(case: Case) -> Result:
         if lineage.missing is not None:
             result.measures["missing"][name] = lineage.missing / UNIT
         if lineage.lost is not None:
-            result.measures["lost"][name] = int(lineage.delta[lineage.lost].sum()) / UNIT
+            result.measures["lost"][name] = total(lineage.delta[lineage.lost]) / UNIT
             if len(lineage.lost):
                 traced.append(lineage)
     if traced:
@@ -75,8 +82,7 @@ def _doubts(case: Case, lineage: Lineage) -> list[str]:
 
 def _report(case: Case, traced: list[Lineage], result: Result) -> None:
     count = sum(len(lineage.lost) for lineage in traced if lineage.lost is not None)
-    # As Python integers: exact, however many there are.
-    total = sum(sum(abs(lineage.delta[lineage.lost]).tolist()) for lineage in traced)
+    units = sum(total(abs(lineage.delta[lineage.lost])) for lineage in traced)
     chosen = [_extremes(lineage) for lineage in traced]
     first = min((extremes[0] for extremes in chosen), key=lambda each: each[0])
     worst = max((extremes[1] for extremes in chosen), key=lambda each: (each[1], -each[0]))
@@ -92,7 +98,7 @@ def _report(case: Case, traced: list[Lineage], result: Result) -> None:
         f"{many(count, 'update')} of {updates:,} {were(count)} lost; "
         f"in stock: {missing or 'no change'}."
     )
-    result.findings.append(finding("lost_update", count, total / UNIT, cases, lead))
+    result.findings.append(finding("lost_update", count, units / UNIT, cases, lead))
     result.measures["lost_updates"] = count
 
 

@@ -1,4 +1,4 @@
-"""Every process ends by itself with status 0."""
+"""Every process ends by itself, with its summary told and status 0."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ ELSEWHERE = ("ObjectVanished", "WaitExpired")
 
 
 def check(case: Case) -> Result:
-    """Return the processes that failed, or that a signal ended which the launcher did not send."""
-    crashed = [process for process in case.outcome.processes if _crashed(case, process)]
+    """Return the processes that failed, that were killed, or that ended before they were done.
+
+    What the launcher itself killed did not crash, and a guest may leave when it likes.
+    """
+    crashed = [process for process in case.outcome.processes if _crashed(process)]
     if not crashed:
         return Result()
     every = [Instance(1.0, _sentence(case, process)) for process in crashed]
@@ -24,21 +27,26 @@ def check(case: Case) -> Result:
     return Result([finding("process_crashed", len(every), float(len(every)), cases, lead)])
 
 
-def _crashed(case: Case, process: ProcessOutcome) -> bool:
+def _crashed(process: ProcessOutcome) -> bool:
     if process.hung is not None or (process.error or {}).get("kind") in ELSEWHERE:
         return False
-    if process.signal is None:
-        return process.exit not in (0, None) or process.error is not None
-    # The launcher kills what is left when the gate never opened or the user would not wait.
-    unopened = process.phase in ("start", "ready")
-    ours = unopened or case.outcome.interrupted is not None
-    return not (ours and process.signal == signal.SIGKILL)
+    if process.error is not None or process.exit not in (0, None):
+        return True
+    if process.ended_by_launcher:
+        return False
+    return process.signal is not None or _without_summary(process)
+
+
+def _without_summary(process: ProcessOutcome) -> bool:
+    return process.exit == 0 and process.phase != "done" and not process.guest
 
 
 def _sentence(case: Case, process: ProcessOutcome) -> str:
     who = f"{process.name} (pid {process.pid}, phase {process.phase})"
     if process.error is not None:
         return f"{who} failed: {process.error['kind']}: {process.error['message']}."
+    if _without_summary(process):
+        return f"{who} ended without a summary, with status 0."
     if process.signal is None:
         return f"{who} ended with status {process.exit}; its last words are in stderr.txt."
     why = ""

@@ -1,0 +1,192 @@
+"""The processes of a run: who lives, who is told to finish and when, and how each ended."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.history.outcome import ProcessOutcome
+from common.scenario.plan import GroupPlan, Plan
+
+if TYPE_CHECKING:
+    from common.process.reception import Reception
+
+CLOSING = b'{"type": "closing"}'
+
+
+class Member:
+    """One process under supervision: its outcome, its pidfd, its connection."""
+
+    def __init__(self, outcome: ProcessOutcome, group: str, record: Path) -> None:
+        self.outcome = outcome
+        self.group = group
+        self.record = record
+        self.pidfd = -1
+        self.connection: socket.socket | None = None
+        self.told_to_finish = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process is gone and reaped."""
+        return self.pidfd < 0
+
+
+class Members:
+    """All processes of a run, in the order in which they came.
+
+    A group that receives is told to finish (SIGTERM) when all who send to it have ended: it
+    drains its channel and stops. Guests are no children: they are told, never killed.
+    """
+
+    def __init__(
+        self, plan: Plan, selector: selectors.BaseSelector, tell: Callable[..., None]
+    ) -> None:
+        self._plan = plan
+        self._selector = selector
+        self._tell = tell
+        self._members: list[Member] = []
+        self.reception: Reception | None = None
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def living(self, pid: int) -> Member | None:
+        """Return the member that is process ``pid``, if it lives."""
+        return next((m for m in self._members if m.outcome.pid == pid and not m.ended), None)
+
+    def watch(self, member: Member) -> None:
+        """Take a process in; raises ``ProcessLookupError`` when it is gone and not our child."""
+        member.pidfd = os.pidfd_open(member.outcome.pid)
+        self._members.append(member)
+        self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._reap(member))
+
+    def all_ready(self) -> bool:
+        """Whether every child stands at the gate."""
+        return all(member.outcome.phase == "ready" for member in self._children())
+
+    def any_ended(self) -> bool:
+        """Whether a child has ended."""
+        return any(member.ended for member in self._children())
+
+    def all_ended(self) -> bool:
+        """Whether every child has ended."""
+        return all(member.ended for member in self._children())
+
+    def guests_left(self) -> bool:
+        """Whether no guest is there any more."""
+        return all(member.ended for member in self._members if member.outcome.guest)
+
+    def enter(self, before: str, after: str) -> None:
+        """Move all children from one phase to the next."""
+        for member in self._children():
+            if not member.ended and member.outcome.phase == before:
+                member.outcome.phase = after
+
+    def finish_stages(self) -> None:
+        """Tell each group to finish whose senders have all ended."""
+        for group in self._plan.groups:
+            senders = self._senders(group)
+            if senders and all(self._group_ended(sender.name) for sender in senders):
+                self._finish_group(group.name)
+
+    def finish_everybody(self) -> None:
+        """Tell those to finish who start the work; the others follow, so that nothing is lost."""
+        for group in self._plan.groups:
+            if not self._senders(group):
+                self._finish_group(group.name)
+        for member in self._children():
+            # A stopped process hears SIGTERM only once it goes on.
+            self._signal(member, signal.SIGCONT)
+
+    def dismiss_guests(self) -> None:
+        """Tell the guests that the run ends; they look before each trade."""
+        for member in self._members:
+            if member.outcome.guest and member.connection is not None:
+                try:
+                    member.connection.send(CLOSING, socket.MSG_NOSIGNAL)
+                except OSError:
+                    # It is gone, or does not read: either way it has been told all it can be.
+                    continue
+
+    def kill(self) -> None:
+        """Kill and reap every child that still lives."""
+        living = [member for member in self._children() if not member.ended]
+        for member in living:
+            status = os.waitid(
+                os.P_PIDFD, member.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT
+            )  # fmt: skip
+            member.outcome.ended_by_launcher = status is None
+            self._signal(member, signal.SIGKILL)
+        for member in living:
+            self._reap(member)
+
+    def close(self) -> None:
+        """Close every descriptor."""
+        for member in self._members:
+            if member.pidfd >= 0:
+                os.close(member.pidfd)
+                member.pidfd = -1
+            if member.connection is not None:
+                member.connection.close()
+        if self.reception is not None:
+            self.reception.close()
+
+    def _children(self) -> Iterator[Member]:
+        return (member for member in self._members if not member.outcome.guest)
+
+    def _senders(self, group: GroupPlan) -> list[GroupPlan]:
+        return [
+            other
+            for other in self._plan.groups
+            if other is not group and set(other.sends) & set(group.receives)
+        ]
+
+    def _group_ended(self, name: str) -> bool:
+        return all(member.ended for member in self._members if member.group == name)
+
+    def _finish_group(self, name: str) -> None:
+        for member in self._children():
+            if member.group == name and not member.told_to_finish and not member.ended:
+                member.told_to_finish = True
+                self._signal(member, signal.SIGTERM)
+
+    def _signal(self, member: Member, number: int) -> None:
+        if not member.ended:
+            try:
+                signal.pidfd_send_signal(member.pidfd, number)
+            except ProcessLookupError:
+                return
+
+    def _reap(self, member: Member) -> None:
+        if self.reception is not None:
+            self.reception.accept_all()
+            self.reception.drain(member)
+        self._selector.unregister(member.pidfd)
+        os.close(member.pidfd)
+        member.pidfd = -1
+        outcome = member.outcome
+        if outcome.guest:
+            outcome.exit = 0
+        else:
+            _pid, status, usage = os.wait4(outcome.pid, 0)
+            outcome.cpu_s = usage.ru_utime + usage.ru_stime
+            if os.WIFSIGNALED(status):
+                outcome.signal = os.WTERMSIG(status)
+            else:
+                outcome.exit = os.WEXITSTATUS(status)
+        self._tell(
+            "process_ended",
+            process=outcome.name,
+            pid=outcome.pid,
+            exit=outcome.exit,
+            signal=outcome.signal,
+            cpu_s=round(outcome.cpu_s, 6),
+        )

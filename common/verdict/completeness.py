@@ -1,0 +1,71 @@
+"""Are the records all there? Each process says how much it did; its file must hold as much.
+
+A file that is missing, or was cut, holds nothing that is wrong: only its process's own count tells.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from common.history.case import Case
+from common.history.merge import History
+from common.history.operations import Effect
+from common.history.outcome import ProcessOutcome
+
+# What the counts of a summary count. Who orders from another counts the answers, so that those
+# done and those refused are together what was delivered to it.
+COUNTS = {
+    ("done",): Effect.UPDATE,
+    ("done", "refused"): Effect.DELIVER,
+    ("changes",): Effect.SET,
+    ("snapshots",): Effect.SNAPSHOT,
+    ("placed",): Effect.OFFER,
+    ("taken",): Effect.TAKE,
+    ("answered",): Effect.TAKE,
+    ("printed",): Effect.DELIVER,
+}
+
+
+def check(case: Case) -> list[str]:
+    """Return a doubt for each process whose records are missing, doubled or not as many as told.
+
+    Only a process that ended as it should has told a count; a guest counts as it likes.
+    """
+    history = case.history
+    files = Counter(process.index for process in history.processes)
+    recorded = {
+        process.index: _by_effect(history, which) for which, process in enumerate(history.processes)
+    }
+    doubts = []
+    for process in case.outcome.processes:
+        if files[process.index] > 1:
+            doubts.append(f"{process.name} has {files[process.index]} files of records, not one")
+        elif process.phase == "done" and not files[process.index]:
+            doubts.append(f"the records of {process.name} are missing")
+        elif process.phase == "done" and not process.guest:
+            doubts += _differences(process, recorded[process.index])
+    return doubts
+
+
+def _by_effect(history: History, which: int) -> Counter[Effect]:
+    mine = slice(history.bounds[which], history.bounds[which + 1])
+    counts = np.bincount(history.codes[mine][history.done[mine]], minlength=256)
+    found: Counter[Effect] = Counter()
+    for code, operation in history.operations.items():
+        found[operation.effect] += int(counts[code])
+    return found
+
+
+def _differences(process: ProcessOutcome, recorded: Counter[Effect]) -> list[str]:
+    told = {key: value for key, value in process.summary.items() if type(value) is int}
+    names = [("done", "refused")] if "refused" in told else [("done",)]
+    names += [keys for keys in COUNTS if "done" not in keys]
+    return [
+        f"{process.name} reports {sum(told[key] for key in keys)} {' and '.join(keys)}, but "
+        f"{recorded[COUNTS[keys]]} are in its records ({COUNTS[keys]})"
+        for keys in names
+        if all(key in told for key in keys)
+        and sum(told[key] for key in keys) != recorded[COUNTS[keys]]
+    ]
