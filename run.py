@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 import exchange
 import spooler
@@ -26,13 +27,17 @@ def usage() -> str:
     return "\n".join(lines)
 
 
+def _shipped(name: str) -> bool:
+    return (Path(__file__).resolve().parent / "configs" / f"{name}.yaml").is_file()
+
+
 def main(words: list[str]) -> int:
     """Run the command line ``words``; returns the exit status."""
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage())
         return 0 if words else 2
     verb, rest = (words[0], words[1:]) if words[0] in VERBS else ("run", words)
-    if verb == "run" and words[0] != "run" and not words[0].endswith((".yaml", ".yml")):
+    if words[0] not in VERBS and not (words[0].endswith((".yaml", ".yml")) or _shipped(words[0])):
         print(
             f"run.py: {words[0]!r} is neither a verb nor a scenario "
             f"({kinds.nearest(words[0], VERBS)})",

@@ -10,13 +10,14 @@ import sys
 import tempfile
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from common import names
-from common.kernel import existing
+from common.kernel import existing, libc
 from common.kernel.ledger import Ledger
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
@@ -92,6 +93,12 @@ def maker(kernel_clean: None, tmp_path: Path) -> Iterator[Maker]:
         shutil.rmtree(directory)
 
 
+def limited(maker: Maker) -> dict[str, int]:
+    """Return how many objects were made of each kind that the kernel limits by number."""
+    made = Counter(str(entry["kind"]) for entry in maker.objects())
+    return {kind: made[kind] for kind in (*existing.SYSV, "posix_sem") if made[kind]}
+
+
 @pytest.fixture
 def wait() -> Wait:
     """Return the patience of a process that must not run into its deadline."""
@@ -139,6 +146,8 @@ def fork() -> Iterator[Fork]:
             return children[-1]
         status = 1
         try:
+            # A test that runs into its limit ends the runner at once: nothing may wait or spin on.
+            libc.prctl_die_with_parent(signal.SIGKILL)
             work()
             status = 0
         except BaseException:

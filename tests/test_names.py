@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from common import names
+from common.errors import MachineError
 from tests.conftest import Fork
 
 
@@ -111,14 +112,52 @@ def test_links_files_open_directories_and_other_peoples_are_not_ours(
     """What only looks like a runtime directory by its name is never read and never removed."""
     tmp_path.chmod(0o700)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    stem = f"lab-{os.geteuid()}-"
+    stem = f"lab-{os.geteuid()}-1-"
     (tmp_path / "elsewhere").mkdir(0o700)
     (tmp_path / f"{stem}11111111").symlink_to(tmp_path / "elsewhere")
     (tmp_path / f"{stem}22222222").touch(0o700)
     (tmp_path / f"{stem}33333333").mkdir(0o755)
-    (tmp_path / "lab-424242-44444444").mkdir(0o700)
+    (tmp_path / "lab-424242-1-44444444").mkdir(0o700)
     if os.geteuid() == 0:
         (tmp_path / f"{stem}55555555").mkdir(0o700)
         os.chown(tmp_path / f"{stem}55555555", 65534, 65534)
     ours = [path for path in names.runtime_directories() if path.parent == tmp_path]
     assert ours == []
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["", "1", "backup", "1-aaaaaaaa.old", "1-aaaaaaaaa", "1-AAAAAAAA", "1-aaaa", "-aaaaaaaa",
+     "x-aaaaaaaa", "1-2-aaaaaaaa", "1-gggggggg", "1-aaaaaaaa\n", "\u0661-aaaaaaaa"],
+)  # fmt: skip
+def test_only_the_exact_name_is_a_runtime_directory(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ending: str
+) -> None:
+    """A user's own directory with a name much like ours is none of ours, and its maker unknown."""
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    directory = tmp_path / f"lab-{os.geteuid()}-{ending}"
+    directory.mkdir(0o700)
+    assert directory not in names.runtime_directories()
+    assert names.maker_lives(directory)
+
+
+def test_a_runtime_directory_names_its_maker(fork: Fork) -> None:
+    """Alive while this process is; dead when the one it names has ended."""
+    directory = names.make_runtime_directory()
+    assert names.maker_pid(directory) == os.getpid()
+    assert names.maker_lives(directory)
+    child = fork(lambda: None)
+    child.ended()
+    assert not names.maker_lives(directory.with_name(f"lab-{os.geteuid()}-{child.pid}-aaaaaaaa"))
+    directory.rmdir()
+
+
+def test_where_no_directory_can_be_made_place_and_mend_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """/proc refuses directories to everybody, as a file system without inodes does."""
+    monkeypatch.setattr(names, "_parents", lambda: [Path("/proc")])
+    with pytest.raises(MachineError, match="/proc") as caught:
+        names.make_runtime_directory()
+    assert "XDG_RUNTIME_DIR" in caught.value.hint

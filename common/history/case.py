@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,12 +13,16 @@ from common.scenario.plan import ChannelPlan, Plan
 
 @dataclass
 class Case:
-    """A stored run; ``paper_lines`` is the text of the shared paper, None where there is none."""
+    """A stored run; ``paper_lines`` is the text of the shared paper, None where there is none.
+
+    ``own_papers`` holds those that belong to one process, by its name.
+    """
 
     history: History
     outcome: Outcome
     plan: Plan
     paper_lines: list[str] | None = None
+    own_papers: dict[str, list[str]] = field(default_factory=dict)
 
     def process(self, position: int) -> str:
         """Return the name of the process that made a record."""

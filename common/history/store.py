@@ -111,13 +111,13 @@ def load_case(run_dir: Path, operations: Mapping[int, Operation]) -> Case:
 
     plan, outcome = read_plan(run_dir), read_outcome(run_dir)
     history = load_history(run_dir / HISTORY, operations)
-    return Case(history, outcome, plan, _paper(run_dir, outcome))
+    shared = None if outcome.paper is None else _lines(run_dir / outcome.paper)
+    own = {process.name: run_dir / f"paper-{process.name}.txt" for process in outcome.processes}
+    papers = {name: _lines(path) for name, path in own.items() if path.is_file()}
+    return Case(history, outcome, plan, shared, papers)
 
 
-def _paper(run_dir: Path, outcome: Outcome) -> list[str] | None:
-    if outcome.paper is None:
-        return None
-    path = run_dir / outcome.paper
+def _lines(path: Path) -> list[str]:
     try:
         # Only a newline ends a line: a page may hold any other character.
         return path.read_text(encoding="utf-8", errors="replace").split("\n")

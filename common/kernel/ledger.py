@@ -8,18 +8,24 @@ that line was never made.
 from __future__ import annotations
 
 import json
+import math
 import os
+import stat
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from common import names
 from common.errors import KernelObjectError, MachineError, StoredRunError
+from common.kernel import existing
 
 VERSION = 1
 FILE = "ledger"
 LARGEST = 64 << 20
+# PID_MAX_LIMIT (proc(5)).
+LARGEST_PID = 1 << 22
+_NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass
@@ -37,6 +43,11 @@ class Entry:
     facts: dict[str, Any] = field(default_factory=dict)
     state: str = "intended"
     id: int | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether it outlives the run: a file does, and so is never removed."""
+        return self.kind == "file"
 
 
 @dataclass(frozen=True)
@@ -65,12 +76,27 @@ class Process:
 
 @dataclass
 class LedgerState:
-    """What a ledger says: whose it is, its objects in the order of their making, its processes."""
+    """What a ledger says: whose it is, its objects in the order of their making, its processes.
+
+    ``bad_line`` is the number of the first line that is not ours (0: there is none); what that
+    line and those after it may have named is unknown.
+    """
 
     directory: Path
     header: Header
     entries: list[Entry]
     processes: list[Process]
+    bad_line: int = 0
+
+    @property
+    def damaged(self) -> bool:
+        """Whether there are lines that cannot be read."""
+        return self.bad_line > 0
+
+    @property
+    def problem(self) -> str:
+        """What is wrong with the ledger; "" for a whole one."""
+        return _bad_line(self.directory, self.bad_line) if self.damaged else ""
 
     @property
     def alive(self) -> bool:
@@ -85,29 +111,40 @@ class LedgerState:
 class Ledger:
     """The ledger of a run that is being written; ``entries`` is what it holds so far."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, directory: Path, fd: int) -> None:
+        self.directory = directory
         self._fd = fd
         self._whole = True
         self.entries: list[Entry] = []
 
     @classmethod
     def create(cls, directory: Path, *, scenario: str, run_dir: str) -> Ledger:
-        """Start the ledger of this process's run in its runtime directory."""
+        """Start the ledger of this process's run in its runtime directory.
+
+        Raises ``MachineError`` when it cannot be written there, or is there already.
+        """
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-        ledger = cls(os.open(directory / FILE, flags, 0o600))
+        try:
+            ledger = cls(directory, os.open(directory / FILE, flags, 0o600))
+        except OSError as error:
+            raise _unwritable(directory, str(error.strerror)) from None
         pid = os.getpid()
-        ledger._write(
-            event="run",
-            version=VERSION,
-            pid=pid,
-            start=names.start_time(pid),
-            boot=names.boot_id(),
-            namespaces=names.namespaces(),
-            uid=os.geteuid(),
-            scenario=scenario,
-            run_dir=run_dir,
-            at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        )
+        try:
+            ledger._write(
+                event="run",
+                version=VERSION,
+                pid=pid,
+                start=names.start_time(pid),
+                boot=names.boot_id(),
+                namespaces=names.namespaces(),
+                uid=os.geteuid(),
+                scenario=scenario,
+                run_dir=run_dir,
+                at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            )
+        except BaseException:
+            ledger.close()
+            raise
         return ledger
 
     def intend(self, kind: str, name: str | int, **facts: Any) -> int:
@@ -147,71 +184,148 @@ class Ledger:
         except OSError as error:
             reason = str(error.strerror)
         self._whole = False
-        raise MachineError(f"cannot write the ledger: {reason}", "is the disk of /tmp full?")
+        raise _unwritable(self.directory, reason)
+
+
+def _unwritable(directory: Path, reason: str) -> MachineError:
+    return MachineError(
+        f"cannot write the ledger in {directory}: {reason}",
+        f"free space and inodes (df -i {directory.parent}), or set XDG_RUNTIME_DIR to a directory "
+        "of your own, mode 0700",
+    )
 
 
 def read_ledger(directory: Path) -> LedgerState:
     """Read the ledger of a runtime directory; a cut last line is left out.
 
-    Raises ``StoredRunError`` when there is none, or when it is not a ledger.
+    The state ends before the first line that is not ours, and is ``damaged`` then. Raises
+    ``StoredRunError`` when no ledger was begun, or when nobody can tell from it whose it is.
     """
-    path = directory / FILE
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(fd, "rb") as file:
-            text = file.read(LARGEST)
-    except OSError as error:
-        raise StoredRunError(f"cannot read {path}: {error.strerror}") from None
-    lines = text.split(b"\n")[:-1]
+    lines = _lines(directory)
     if not lines:
-        raise StoredRunError(f"{path} is empty: its run was killed before it made anything")
-    number = 1
+        raise StoredRunError(f"{directory}: its ledger was never begun")
+    return _parsed(directory, lines)
+
+
+def _lines(directory: Path) -> list[bytes]:
+    # Its whole lines; none where the run was killed before it could make anything.
     try:
-        state = _begun(directory, json.loads(lines[0]))
-        for line in lines[1:]:
-            number += 1
+        with open(directory / FILE, "rb", opener=_open_plainly) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+                raise StoredRunError(f"{directory}: its ledger cannot be read: it is not ours")
+            return file.read().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoredRunError(f"{directory}: its ledger cannot be read: {error.strerror}") from None
+
+
+def _open_plainly(path: str, flags: int) -> int:
+    # Neither following a planted link nor waiting at a planted FIFO.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _parsed(directory: Path, lines: list[bytes]) -> LedgerState:
+    try:
+        state = LedgerState(directory, _header(json.loads(lines[0])), [], [])
+    except _NOT_OURS:
+        raise StoredRunError(_bad_line(directory, 1)) from None
+    for number, line in enumerate(lines[1:], 2):
+        try:
             _apply(state, json.loads(line))
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
-        raise StoredRunError(f"{path}:{number}: this is not a ledger of ours") from None
+        except _NOT_OURS:
+            state.bad_line = number
+            break
     return state
 
 
-def _begun(directory: Path, event: dict[str, Any]) -> LedgerState:
+def _bad_line(directory: Path, number: int) -> str:
+    return f"{directory}: its ledger cannot be read at line {number}"
+
+
+def _header(event: dict[str, Any]) -> Header:
     if event.pop("event") != "run" or event["version"] != VERSION:
         raise ValueError(event)
     header = Header(**event)
-    if not isinstance(header.pid, int) or not isinstance(header.start, int):
-        raise TypeError(event)
-    return LedgerState(directory, header, [], [])
+    _check(header)
+    return header
+
+
+def _check(record: Header | Process) -> None:
+    for known in fields(record):
+        if type(getattr(record, known.name)).__name__ != known.type:
+            raise TypeError(known.name)
+    if not 0 < record.pid <= LARGEST_PID:
+        raise ValueError(record.pid)
 
 
 def _apply(state: LedgerState, event: dict[str, Any]) -> None:
     kind = event.pop("event")
     if kind == "process":
-        state.processes.append(Process(**event))
+        process = Process(**event)
+        _check(process)
+        state.processes.append(process)
         return
     number = event.pop("entry")
     if kind == "intend":
-        if number != len(state.entries):
-            raise ValueError(number)
-        known = event.pop("kind"), event.pop("name"), float(event.pop("at"))
-        state.entries.append(Entry(number, *known, facts=event))
-    elif kind in ("made", "gone"):
-        entry = state.entries[number]
-        entry.state = kind
-        entry.id = event.get("id", entry.id)
-    else:
-        raise ValueError(kind)
+        entry = Entry(number, event.pop("kind"), event.pop("name"), event.pop("at"), event)
+        if number != len(state.entries) or type(entry.at) is not float:
+            raise ValueError(event)
+        if not math.isfinite(entry.at) or not existing.can_be_made(
+            entry.kind, entry.name, state.directory
+        ):
+            raise ValueError(event)
+        state.entries.append(entry)
+        return
+    # Not any index: a negative one would name an entry too.
+    if kind not in ("made", "gone") or number not in range(len(state.entries)):
+        raise ValueError(event)
+    entry = state.entries[number]
+    if kind == "made":
+        if type(event["id"]) is not int:
+            raise TypeError(event)
+        entry.id = event["id"]
+    entry.state = kind
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove a run's runtime directory: its ledger, and what else of plain files lies beside it.
+    """Remove a run's runtime directory: ledger, job files, and the FIFOs and sockets it names.
 
-    Raises ``KernelObjectError`` when it is not a private directory of this user.
+    Raises ``KernelObjectError``, beginning with the directory, and removes nothing, when it is not
+    a private directory of this user, its ledger is damaged, or anything else is in it. That one
+    who is faster has removed it is no error.
     """
+    if not os.path.lexists(directory):
+        return
     if not names.is_private_directory(directory):
-        raise KernelObjectError(f"{directory} is not a runtime directory of this user")
-    # The ledger goes last: what is interrupted here can be cleaned again.
-    for entry in sorted(directory.iterdir(), key=lambda path: path.name == FILE):
-        entry.unlink()
-    directory.rmdir()
+        raise KernelObjectError(f"{directory}: it is not a runtime directory of this user")
+    try:
+        lines = _lines(directory)
+        state = _parsed(directory, lines) if lines else None
+    except StoredRunError as error:
+        raise KernelObjectError(error.message) from None
+    if state is not None and state.damaged:
+        raise KernelObjectError(state.problem)
+    made = {entry.name for entry in state.entries} if state is not None else set()
+    try:
+        contents = list(directory.iterdir())
+        strange = sorted(path.name for path in contents if not _removable(path, made))
+        if strange:
+            raise KernelObjectError(f"{directory}: no run of ours made {', '.join(strange)} in it")
+        # The ledger goes last: what is interrupted here can be cleaned again.
+        for path in sorted(contents, key=lambda path: path.name == FILE):
+            path.unlink()
+        directory.rmdir()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise KernelObjectError(f"{directory}: {error.strerror}") from None
+
+
+def _removable(path: Path, made: set[str | int]) -> bool:
+    mode = path.lstat().st_mode
+    if stat.S_ISREG(mode):
+        # Beside the ledger: what the launcher told a program that it started.
+        return path.name == FILE or path.name.endswith(".json")
+    return str(path) in made and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))

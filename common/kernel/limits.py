@@ -12,7 +12,6 @@ from common.errors import MachineError
 from common.kernel import existing
 
 SOCKET_PATH_MAX = 107
-PIPE_BUF = 4096
 # Descriptors: those of one child at its busiest, and the launcher's for each child (its report
 # connection and its pidfd) beside its own.
 CHILD_FDS, LAUNCHER_FDS_EACH, LAUNCHER_FDS = 6, 2, 64

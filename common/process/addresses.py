@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
 from common import kinds
+from common.errors import KernelObjectError
 from common.kernel.objects import Maker
 from common.process import gate
 from common.scenario.plan import ChannelPlan, Part, Plan
+from common.system import LARGEST_EXACT
 
 
 def make(plan: Plan, maker: Maker, run_dir: Path) -> dict[str, Any]:
@@ -29,6 +32,8 @@ def make(plan: Plan, maker: Maker, run_dir: Path) -> dict[str, Any]:
         }
         if memory["fresh"]:
             _fill(plan.table.store.kind, memory, plan.table.rows)
+        else:
+            _refuse_foreign(read_rows(plan, addresses["table"]), plan.table.store.options)
     addresses["channels"] = {
         channel.name: _channel(channel, plan, maker) for channel in plan.channels
     }
@@ -48,6 +53,16 @@ def read_rows(plan: Plan, table: dict[str, Any]) -> list[list[float]]:
     cells = memory.cells[: len(plan.table.rows) * width].tolist()
     memory.close()
     return [cells[at : at + width] for at in range(0, len(cells), width)]
+
+
+def _refuse_foreign(rows: list[list[float]], options: dict[str, Any]) -> None:
+    # A file that is continued was an exchange's: whatever else it is, nobody wants it overwritten.
+    values = [value for row in rows for value in row]
+    if not all(math.isfinite(value) and abs(value) <= LARGEST_EXACT for value in values):
+        raise KernelObjectError(
+            f"{options.get('path', 'the table')} holds numbers that no exchange wrote",
+            "move it away: a new one is made",
+        )
 
 
 def _fill(kind: str, address: dict[str, Any], rows: list[list[float]]) -> None:

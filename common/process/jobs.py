@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -55,25 +56,24 @@ def capacity(process: ProcessPlan, systems: Mapping[str, System]) -> int:
 
 def shortages(plan: Plan, systems: Mapping[str, System], run_dir: Path) -> list[str]:
     """Return why this machine cannot run the plan, a sentence a limit; none when it can."""
-    locks = [plan.table.lock] if plan.table else []
-    locks += [plan.paper.lock] if plan.paper else []
-    channels = []
+    parts = []
+    if plan.table:
+        parts += [(kinds.TABLES, plan.table.store), (kinds.LOCKS, plan.table.lock)]
+    if plan.paper:
+        parts.append((kinds.LOCKS, plan.paper.lock))
     for channel in plan.channels:
         copies = len(plan.group(channel.per).processes) if channel.per else 1
-        locks += [channel.lock] * copies
-        channels += [channel.part.kind] * copies
-    semaphores = [lock.kind for lock in locks]
+        parts += [(kinds.CHANNELS, channel.part), (kinds.LOCKS, channel.lock)] * copies
+    # Beside what the parts make there is the start gate.
+    made = Counter({"sysv_sem": 1})
+    for family, part in parts:
+        made.update(kinds.load(family, part.kind).OBJECTS)
     return limits.shortages(
         processes=len(plan.processes),
-        # The gate; one for each System V lock; `put` and `get` of each channel in shared memory.
-        sets=1 + semaphores.count("sysv_sem") + 2 * sum(kind in SHARED for kind in channels),
-        segments=1 + sum(kind in SHARED for kind in channels),
-        queues=channels.count("sysv_queue"),
+        sets=made["sysv_sem"],
+        segments=made["sysv_shm"],
+        queues=made["sysv_queue"],
         record_bytes=sum(capacity(p, systems) for p in plan.processes) * record.RECORD_SIZE,
         run_dir=run_dir,
-        posix_semaphores=semaphores.count("posix_sem"),
+        posix_semaphores=made["posix_sem"],
     )
-
-
-# Channels that are kept in shared memory, by semaphores of their own.
-SHARED = ("ring", "one_slot")

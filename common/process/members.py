@@ -58,6 +58,9 @@ class Members:
     def __len__(self) -> int:
         return len(self._members)
 
+    def __bool__(self) -> bool:
+        return bool(self._members)
+
     def living(self, pid: int) -> Member | None:
         """Return the member that is process ``pid``, if it lives."""
         return next((m for m in self._members if m.outcome.pid == pid and not m.ended), None)

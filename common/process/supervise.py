@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common import names
-from common.errors import MachineError, NotPermitted, ObjectVanished
+from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectVanished
 from common.history.outcome import Outcome, ProcessOutcome
 from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
@@ -83,7 +83,7 @@ class Supervisor:
     ) -> tuple[Maker, Path, int]:
         """Make what every run needs; each thing is undone whatever else fails, the last first."""
         directory = names.make_runtime_directory()
-        undo.callback(lambda: None if self.keep or leaks else remove_directory(directory))
+        undo.callback(self._remove_directory, directory, leaks)
         self.ledger = Ledger.create(
             directory, scenario=self.plan.scenario, run_dir=os.path.realpath(self.run_dir)
         )
@@ -110,6 +110,15 @@ class Supervisor:
         undo.callback(self.members.close)
         undo.callback(self.members.kill)
         return maker, directory, stderr
+
+    def _remove_directory(self, directory: Path, leaks: list[dict[str, Any]]) -> None:
+        # Kept as long as there is something to clean: it holds the list of it.
+        if leaks or (self.keep and self.members):
+            return
+        try:
+            remove_directory(directory)
+        except KernelObjectError as error:
+            self.tell("directory_left", reason=str(error))
 
     def _run(self, maker: Maker, directory: Path, stderr: int) -> Outcome:
         plan = self.plan

@@ -56,20 +56,24 @@ def wrapped(text: str, indent: str) -> str:
 def run_text(document: Document) -> str:
     """Return the report of one run."""
     measures = document["measures"]
-    waits = measures.get("waits") or {}
+    waits = _waits(measures)
     lines = [
         f"{document['scenario']} · {document['variant']} · seed {document['seed']}",
         "",
         f"  verdict     {paint(document['verdict'])}"
         + ("" if document["as_expected"] else f" - {_surprise(document)}"),
-        f"  operations  {number(document['operations'])} by {len(document['processes'])} "
+        f"  operations  {number(document['operations'])}"
+        f"{_refused(measures)} by {len(document['processes'])} "
         f"process{'es' if len(document['processes']) != 1 else ''} "
         f"in {document['wall_s']:.3f} s ({number(measures.get('per_second'))} a second)",
         f"  overlaps    {number(document['overlaps'])} critical sections overlapped, "
         f"{number(measures.get('contended'))} operations met",
-        f"  lock wait   median {number(waits.get('median_us'), 1)} µs, "
-        f"99 % below {number(waits.get('p99_us'), 1)} µs",
     ]
+    if waits:
+        lines.append(
+            f"  lock wait   median {number(waits['median_us'], 1)} µs, "
+            f"99 % below {number(waits['p99_us'], 1)} µs"
+        )
     if document["interrupted"]:
         lines.insert(
             2, f"  interrupted by signal {document['interrupted']}: judged as far as it came"
@@ -183,7 +187,13 @@ def _median(pick: Callable[[Document], float | None], digits: int = 0) -> Any:
 
 
 def _wait(figure: str) -> Callable[[Document], float | None]:
-    return lambda run: (run["measures"].get("waits") or {}).get(figure)
+    return lambda run: _waits(run["measures"]).get(figure)
+
+
+def _waits(measures: dict[str, Any]) -> dict[str, float]:
+    # Where nobody ever waited, there was nothing to wait for.
+    waits: dict[str, float] = measures.get("waits") or {}
+    return waits if waits.get("max_us") else {}
 
 
 def _fairness(run: Document) -> float | None:
@@ -228,6 +238,11 @@ def _sentences(runs: list[Document]) -> list[str]:
     for doubt in dict.fromkeys(doubt for run in runs for doubt in run["doubts"]):
         lines.append(wrapped(f"{paint('undecided')}: {doubt}", "  "))
     return lines
+
+
+def _refused(measures: dict[str, Any]) -> str:
+    refused = measures.get("refused")
+    return f" ({number(refused)} refused)" if refused else ""
 
 
 def _surprise(document: Document) -> str:

@@ -29,7 +29,7 @@ def check(values: Values, reading: Reading, chosen: Mapping[str, System]) -> Non
     _check_uses(values, members, reading)
     _check_channels(values, members, reading)
     _check_steps(values, members, reading)
-    _check_options(members, reading)
+    _check_options(values, members, reading)
     _check_file(values, reading)
     _check_expectation(values, reading)
 
@@ -150,14 +150,27 @@ def _check_steps(values: Values, members: list[Group], reading: Reading) -> None
             reading.complain(("delays", step), reason, nearest(step, sorted(every)), at_key=True)
 
 
-def _check_options(members: list[Group], reading: Reading) -> None:
-    # A role may judge its own options: check(options) -> {option: reason}.
+def _check_options(values: Values, members: list[Group], reading: Reading) -> None:
+    # A role may judge its own options: check(options) -> {option: reason}, or {"option.N": reason}
+    # for one element of a list. ENDLESS names the option that, at 0, makes it work without end.
     for group in members:
         path: Path = ("processes", group.index)
+        if not reading.sound(path):
+            continue
+        options = group.module.Options(**group.chosen.options)
         judge = getattr(group.module, "check", None)
-        if judge is not None and reading.sound(path):
-            for option, reason in judge(group.module.Options(**group.chosen.options)).items():
-                reading.complain((*path, option), reason)
+        if judge is not None:
+            for place, reason in judge(options).items():
+                option, _, number = place.partition(".")
+                reading.complain((*path, option, *([int(number)] if number else [])), reason)
+        endless = getattr(group.module, "ENDLESS", "")
+        work = getattr(options, endless) if endless else None
+        if work == 0 and values.get("deadlines", {}).get("run") != 0:
+            reading.complain(
+                (*path, endless),
+                "works until the run is told to finish, but deadlines.run would end it as hung",
+                "add deadlines: {run: 0}",
+            )
 
 
 def _check_file(values: Values, reading: Reading) -> None:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 
 from common import names
+from common.errors import KernelObjectError
 from common.kernel.ledger import remove_directory
 from common.kernel.objects import remove_dead
 from common.system import System
@@ -19,24 +20,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
-    """Remove the objects of every dead run of this user, by its ledger."""
+    """Remove the objects of every dead run of this user, by its ledger.
+
+    A directory goes when nothing that its run may have made is left: not when its ledger cannot
+    be read to the end.
+    """
     removed = []
     alive = 0
     for directory in names.runtime_directories():
         state = ledger_of(directory)
-        if state is None:
-            # Killed before the ledger's first line: nothing was made but the directory.
-            if not names.maker_lives(directory):
-                remove_directory(directory)
-                removed.append(f"removed directory {directory}")
-            continue
-        if state.alive:
+        if names.maker_lives(directory) if state is None else state.alive:
             alive += 1
             continue
-        said = remove_dead(state)
-        removed += said
+        # Only now that nobody writes it any more is it known to be whole.
+        state = ledger_of(directory)
+        said = remove_dead(state) if state is not None else []
         if not any(sentence.startswith("left") for sentence in said):
-            remove_directory(state.directory)
+            try:
+                remove_directory(directory)
+                said += [f"removed directory {directory}"] if state is None else []
+            except KernelObjectError as error:
+                said.append(f"left {error.message}")
+        removed += said
     if arguments.json:
         print(json.dumps({"removed": removed, "alive": alive}, indent=2))
         return 0

@@ -10,10 +10,10 @@ from typing import Any
 from common.report import text
 from common.report.document import exit_status, worst
 from common.report.live import Progress
-from common.scenario.load import Scenario, load
+from common.scenario.load import Scenario
 from common.scenario.plan import plan
 from common.system import System
-from common.verbs.run import add_common, narration, perform
+from common.verbs.run import add_common, load_all, narration, perform
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Compare the variants of every scenario; returns the most serious exit status."""
-    loaded = [load(path, systems, arguments.settings) for path in arguments.scenarios]
+    loaded = load_all(arguments, systems)
     comparisons = []
     statuses = []
     for scenario in loaded:

@@ -30,9 +30,8 @@ def ledger_of(directory: Path) -> LedgerState | None:
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
-    """Print every run that has a ledger."""
-    found = (ledger_of(directory) for directory in names.runtime_directories())
-    runs = [_describe(state) for state in found if state is not None]
+    """Print every run that has a runtime directory, also one whose ledger cannot be read."""
+    runs = [_run(directory) for directory in names.runtime_directories()]
     if arguments.json:
         print(json.dumps({"runs": runs}, indent=2))
         return 0
@@ -42,11 +41,29 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         state = "alive" if run["alive"] else "dead; `run.py clean` removes what it left"
         print(f"{run['scenario']}  launcher {run['pid']}  ({state})")
         print(f"  run directory {run['run_dir']}")
+        if run["problem"]:
+            print(f"  {run['problem']}")
         for process in run["processes"]:
             print(f"  process {process['pid']}  {process['name']}")
         for entry in run["objects"]:
             print(f"  {entry['kind']:<10} {entry['name']!s:<28} {entry['command']}")
     return 0
+
+
+def _run(directory: Path) -> dict[str, Any]:
+    try:
+        return _describe(read_ledger(directory))
+    except StoredRunError as error:
+        return {
+            "scenario": "unknown",
+            "run_dir": "unknown",
+            "pid": names.maker_pid(directory),
+            "alive": names.maker_lives(directory),
+            "directory": str(directory),
+            "problem": error.message,
+            "processes": [],
+            "objects": [],
+        }
 
 
 def _describe(state: LedgerState) -> dict[str, Any]:
@@ -56,6 +73,7 @@ def _describe(state: LedgerState) -> dict[str, Any]:
         "pid": state.header.pid,
         "alive": state.alive,
         "directory": str(state.directory),
+        "problem": state.problem,
         "processes": [
             {"name": process.name, "pid": process.pid}
             for process in state.processes

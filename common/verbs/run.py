@@ -13,14 +13,19 @@ from common import pipeline, runs
 from common.report import text
 from common.report.document import exit_status, worst
 from common.report.live import Progress
-from common.scenario.load import load
+from common.scenario.load import Scenario, load
 from common.scenario.plan import Plan, plan
 from common.system import System
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that ``run`` and ``compare`` share."""
-    parser.add_argument("scenarios", nargs="+", metavar="SCENARIO", help="a YAML file")
+    parser.add_argument(
+        "scenarios",
+        nargs="+",
+        metavar="SCENARIO",
+        help="a YAML file, or the name of a shipped scenario",
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
         help="change one value of the scenario, such as table.store=mmap_file",
@@ -90,9 +95,18 @@ def perform(
         progress.clear()
 
 
+def load_all(arguments: argparse.Namespace, systems: Mapping[str, System]) -> list[Scenario]:
+    """Load every scenario of the command line; a shipped one may be given by its name alone."""
+    shipped = Path(__file__).resolve().parents[2] / "configs"
+    return [
+        load(path if Path(path).suffix else shipped / f"{path}.yaml", systems, arguments.settings)
+        for path in arguments.scenarios
+    ]
+
+
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Run every scenario as often as asked; returns the most serious exit status."""
-    loaded = [load(path, systems, arguments.settings) for path in arguments.scenarios]
+    loaded = load_all(arguments, systems)
     narrate = narration(arguments, "all" if sys.stderr.isatty() else "warnings")
     documents: list[dict[str, Any]] = []
     statuses: list[int] = []

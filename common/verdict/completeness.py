@@ -14,17 +14,16 @@ from common.history.merge import History
 from common.history.operations import Effect
 from common.history.outcome import ProcessOutcome
 
-# What the counts of a summary count. Who orders from another counts the answers, so that those
-# done and those refused are together what was delivered to it.
+# What the counts of a summary count.
 COUNTS = {
-    ("done",): Effect.UPDATE,
-    ("done", "refused"): Effect.DELIVER,
-    ("changes",): Effect.SET,
-    ("snapshots",): Effect.SNAPSHOT,
-    ("placed",): Effect.OFFER,
-    ("taken",): Effect.TAKE,
-    ("answered",): Effect.TAKE,
-    ("printed",): Effect.DELIVER,
+    "done": Effect.UPDATE,
+    "done and refused": Effect.DELIVER,
+    "changes": Effect.SET,
+    "snapshots": Effect.SNAPSHOT,
+    "placed": Effect.OFFER,
+    "taken": Effect.TAKE,
+    "answered": Effect.TAKE,
+    "printed": Effect.DELIVER,
 }
 
 
@@ -60,12 +59,12 @@ def _by_effect(history: History, which: int) -> Counter[Effect]:
 
 def _differences(process: ProcessOutcome, recorded: Counter[Effect]) -> list[str]:
     told = {key: value for key, value in process.summary.items() if type(value) is int}
-    names = [("done", "refused")] if "refused" in told else [("done",)]
-    names += [keys for keys in COUNTS if "done" not in keys]
+    if "refused" in told:
+        # Who orders from another counts the answers: yes or no, each was delivered.
+        told["done and refused"] = told.pop("done", 0) + told["refused"]
     return [
-        f"{process.name} reports {sum(told[key] for key in keys)} {' and '.join(keys)}, but "
-        f"{recorded[COUNTS[keys]]} are in its records ({COUNTS[keys]})"
-        for keys in names
-        if all(key in told for key in keys)
-        and sum(told[key] for key in keys) != recorded[COUNTS[keys]]
+        f"{process.name} reports {told[key]:,} {key}, but its records hold {recorded[effect]:,} "
+        f"({effect})"
+        for key, effect in COUNTS.items()
+        if key in told and told[key] != recorded[effect]
     ]

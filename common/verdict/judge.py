@@ -44,7 +44,7 @@ def judge(case: Case) -> Verdict:
     if case.outcome.interrupted is not None:
         measures["interrupted"] = case.outcome.interrupted
     if not result.findings and not result.doubts:
-        result.doubts += _protected("untried", lambda: _untried(case, measures), result) or []
+        result.doubts += _protected("contention", lambda: _untried(case, measures), result) or []
     measures.update(result.measures)
     kinds_found = {finding.kind for finding in result.findings}
     if kinds_found == {"object_vanished"}:

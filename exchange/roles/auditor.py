@@ -12,6 +12,7 @@ from exchange.layout import BUY, ROWS, SELL, STOCK, WIDTH
 from exchange.operations import READ_ROW
 
 NEEDS_TABLE = True
+ENDLESS = "snapshots"
 STEPS = ("acquire", "read", "release")
 
 

@@ -12,6 +12,7 @@ from exchange.layout import BUY, ROWS, SELL, WIDTH
 from exchange.operations import SET_RATES
 
 NEEDS_TABLE = True
+ENDLESS = "changes"
 STEPS = ("acquire", "write", "release")
 
 # Every pair of rates is one that no other change writes: a step of this much, up and up.

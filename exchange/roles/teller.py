@@ -30,12 +30,13 @@ class Options:
 
 def check(options: Options) -> dict[str, str]:
     """Return what is wrong with the options, by field; the scenario's loader asks."""
-    for number, line in enumerate(options.lines, start=1):
+    wrong = {}
+    for number, line in enumerate(options.lines):
         try:
             parse(line)
         except UsageError as error:
-            return {"lines": f"line {number}: {error}"}
-    return {}
+            wrong[f"lines.{number}"] = str(error)
+    return wrong
 
 
 def records(options: Options) -> int:

@@ -16,6 +16,7 @@ from exchange.layout import BALANCE, ROWS
 from spooler.messages import SIZE as JOB_SIZE
 
 NEEDS_TABLE = True
+ENDLESS = "operations"
 STEPS = DESK_STEPS
 
 # Trades done between two looks at whether to finish.

@@ -12,6 +12,7 @@ from spooler.messages import SIZE, Job, alphabet, offer
 from spooler.operations import PUT
 
 STEPS = ("send",)
+ENDLESS = "jobs"
 
 
 @dataclass(frozen=True)

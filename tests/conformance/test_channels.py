@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
@@ -19,6 +20,7 @@ from common.kernel.channels import Channel
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
 from common.process import inspect
+from tests.conftest import limited
 
 SIZE = 64
 WHAT = "channel orders"
@@ -218,6 +220,15 @@ def receive_one(made: Made) -> Work:
         return None if one is None else one.decode()
 
     return work
+
+
+# What it costs
+
+
+def test_a_channel_makes_what_it_is_counted_for(made: Made) -> None:
+    """The machine is asked for just these, and for its lock, before the run."""
+    lock = kinds.load(kinds.LOCKS, LOCK).OBJECTS
+    assert limited(made.maker) == Counter(made.module.OBJECTS) + Counter(lock)
 
 
 # Delivery

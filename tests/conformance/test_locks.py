@@ -17,7 +17,7 @@ from common.errors import KernelObjectError, ObjectVanished, WaitExpired
 from common.kernel.locks import Lock
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
-from tests.conftest import PATIENCE, Fork, Signpost
+from tests.conftest import PATIENCE, Fork, Signpost, limited
 
 # Seconds until a wait that must be in vain is given up.
 SHORT = 0.15
@@ -79,6 +79,12 @@ def shut(opener: Opener) -> bool:
 
 def shared_integers(count: int) -> memoryview:
     return memoryview(mmap.mmap(-1, count * 8)).cast("q")
+
+
+@pytest.mark.parametrize("opener", ALL, indirect=True)
+def test_a_lock_makes_what_it_is_counted_for(opener: Opener, maker: Maker) -> None:
+    """The machine is asked for just these before the run."""
+    assert limited(maker) == opener.case.module.OBJECTS
 
 
 @pytest.mark.parametrize("opener", ALL, indirect=True)

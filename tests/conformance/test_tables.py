@@ -13,7 +13,7 @@ from common import kinds
 from common.errors import ObjectVanished
 from common.kernel import existing
 from common.kernel.objects import Maker
-from tests.conftest import Fork
+from tests.conftest import Fork, limited
 
 # Four rows of the lecture's struct Currency { double sell, buy; double stock; }.
 SIZE = 96
@@ -34,6 +34,11 @@ class Opener(NamedTuple):
 def opener(request: pytest.FixtureRequest, maker: Maker) -> Opener:
     module = kinds.load(kinds.TABLES, request.param)
     return Opener(request.param, module.make(module.Options(), SIZE, maker))
+
+
+def test_a_table_makes_what_it_is_counted_for(opener: Opener, maker: Maker) -> None:
+    """The machine is asked for just these before the run."""
+    assert limited(maker) == kinds.load(kinds.TABLES, opener.kind).OBJECTS
 
 
 def test_new_memory_is_fresh_zeroed_and_large_enough(opener: Opener) -> None:

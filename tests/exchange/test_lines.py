@@ -57,11 +57,12 @@ def test_a_wrong_line_of_a_scenario_is_placed(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(
         "system: exchange\ntable: {store: sysv_shm}\n"
-        "processes:\n  - {role: teller, lines: [buy EURO 10, buy EUOR 1]}\n"
+        "processes:\n  - {role: teller, lines: [buy EURO 10, buy EUOR 1, sell POUND -1]}\n"
     )
     done = launch("run", str(path), "--out", str(tmp_path / "runs"))
     assert done.status == 2
-    assert f"{path}:4:" in done.err
+    assert f"{path}:4:41: processes.0.lines.1: 'EUOR' is not a currency" in done.err
+    assert f"{path}:4:53: processes.0.lines.2: '-1' is not an amount" in done.err
     assert "did you mean 'EURO'?" in done.err
     assert not (tmp_path / "runs").exists()
 
@@ -76,3 +77,15 @@ def test_a_stock_that_cannot_be_summed_exactly_is_refused(tmp_path: Path) -> Non
     done = launch("run", str(path), "--out", str(tmp_path / "runs"))
     assert done.status == 2
     assert f"{path}:2:48: table.rows.POUND.stock: 0.1 cannot be summed exactly" in done.err
+
+
+def test_work_without_end_needs_a_run_without_deadline(tmp_path: Path) -> None:
+    """``operations: 0`` under a deadline would end as a hang: refused, with the mend."""
+    path = tmp_path / "wrong.yaml"
+    path.write_text(
+        "system: exchange\ntable: {store: sysv_shm}\nprocesses: [{role: trader, operations: 0}]\n"
+    )
+    done = launch("run", str(path), "--out", str(tmp_path / "runs"))
+    assert done.status == 2
+    assert f"{path}:3:40: processes.0.operations: works until" in done.err
+    assert "deadlines: {run: 0}" in done.err

@@ -89,3 +89,33 @@ def test_a_child_ends_with_its_parent(fork: Fork, signpost: Callable[[], Signpos
     assert poll.poll(PATIENCE * 1000) == [(life[0], select.POLLHUP)]
     for fd in (life[0], *leash):
         os.close(fd)
+
+
+def test_a_forked_child_of_a_test_never_outlives_its_runner(
+    fork: Fork, signpost: Callable[[], Signpost]
+) -> None:
+    """A runner that is killed takes along the children of its test, which may wait or spin."""
+    told = signpost()
+    life, leash = os.pipe(), os.pipe()
+
+    def live() -> None:
+        os.close(life[0])
+        os.close(leash[1])
+        told.show("r")
+        # Until the test itself ends, should nobody kill this child.
+        os.read(leash[0], 1)
+
+    def runner() -> None:
+        fork(live)
+        signal.pause()
+
+    child = fork(runner)
+    os.close(life[1])
+    told.see("r")
+    child.kill()
+    assert child.ended() == -signal.SIGKILL
+    poll = select.poll()
+    poll.register(life[0])
+    assert poll.poll(PATIENCE * 1000) == [(life[0], select.POLLHUP)]
+    for fd in (life[0], *leash):
+        os.close(fd)

@@ -7,6 +7,7 @@ import fcntl
 import os
 import resource
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from common.errors import (
     ObjectVanished,
 )
 from common.kernel.ledger import Ledger
+from common.kernel.locks import Address
 from common.kernel.objects import Maker
 from common.kernel.tables import mmap_file
 from tests.conftest import Fork, Signpost
@@ -122,26 +124,15 @@ def test_a_killed_holder_lets_go(maker: Maker, other: Maker, fork: Fork) -> None
     make(maker)
 
 
-def test_a_forked_child_is_told_what_to_close(maker: Maker, other: Maker, fork: Fork) -> None:
-    """An inherited descriptor would hold the lock beyond the run."""
+def test_an_interruption_ends_the_wait_for_another_run(maker: Maker, other: Maker) -> None:
+    """The launcher's signals only count: the wait itself looks, long before its patience ends."""
     make(maker)
-    read, write = os.pipe()
-
-    def live_on() -> None:
-        for fd in maker.inherited_fds():
-            os.close(fd)
-        os.read(read, 1)
-
-    child = fork(live_on)
-    maker.remove_all()
-    assert maker.inherited_fds() == []
-    other.patience = 60.0
-    make(other)
-    os.write(write, b"g")
-    assert child.ended() == 0
-    other.remove_all()
-    os.close(read)
-    os.close(write)
+    looks = iter([False, False, True])
+    other.patience = 1e9
+    other.interrupted = lambda: next(looks)
+    with pytest.raises(MachineError, match=f"interrupted.*exchange.dat.*process {os.getpid()}"):
+        make(other)
+    assert list(looks) == []
 
 
 def test_a_file_that_was_made_and_never_filled_is_fresh(maker: Maker) -> None:
@@ -217,26 +208,85 @@ def test_a_full_disk_is_an_error_at_the_making(other: Maker, fork: Fork) -> None
     assert fork(launch).ended() == 0
 
 
-def test_a_file_that_is_cut_or_replaced_under_the_run_is_noticed(maker: Maker) -> None:
-    """Before a process dies of SIGBUS, and where two worlds would go on in silence."""
-    address = make(maker)
-    path = maker.base / "exchange.dat"
-    memory = mmap_file.attach(address)
-    assert memory.intact() == ""
+def cut(path: Path) -> None:
     os.truncate(path, 100)
-    assert "cut from 4096 to 100" in memory.intact()
-    with pytest.raises(ObjectVanished, match="cut"):
-        mmap_file.attach(address)
-    (maker.base / "new").write_bytes(bytes(4096))
-    (maker.base / "new").rename(path)
-    assert "replaced" in memory.intact()
-    with pytest.raises(ObjectVanished, match="replaced"):
-        mmap_file.attach(address)
+
+
+def empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def replace(path: Path) -> None:
+    new = path.with_name("new")
+    new.write_bytes(bytes(4096))
+    new.rename(path)
+
+
+def remove(path: Path) -> None:
     path.unlink()
-    assert "removed" in memory.intact()
-    with pytest.raises(ObjectVanished, match="gone"):
+
+
+def link(path: Path) -> None:
+    path.rename(path.with_name("moved"))
+    path.symlink_to("moved")
+
+
+def directory(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def listen(path: Path) -> None:
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(path))
+
+
+def file_as_parent(path: Path) -> None:
+    path.unlink()
+    path.parent.rmdir()
+    path.parent.touch()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (cut, "cut from 4096 to 100"),
+        (empty, "cut from 4096 to 0"),
+        (replace, "replaced"),
+        (remove, "gone"),
+        (link, "gone"),
+        (directory, "gone"),
+        (listen, "gone"),
+        (file_as_parent, "gone"),
+    ],
+)
+def test_a_file_that_is_cut_or_replaced_during_the_run_has_vanished(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch, change: Callable[[Path], None], said: str
+) -> None:
+    """Whatever stands in its place: the run learns that its table is gone, and can be judged."""
+    address = make(maker, "kept/exchange.dat")
+    monkeypatch.chdir(maker.base)
+    change(maker.base / "kept/exchange.dat")
+    with pytest.raises(ObjectVanished, match=said):
         mmap_file.attach(address)
-    memory.close()
+
+
+def test_a_file_that_is_cut_between_look_and_mapping_has_vanished(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mmap refuses more than the file has; what it raises is no error that anybody expects."""
+    address = make(maker)
+    look = mmap_file._problem
+
+    def look_and_lose(status: os.stat_result, told: Address) -> str:
+        problem = look(status, told)
+        empty(maker.base / "exchange.dat")
+        return problem
+
+    monkeypatch.setattr(mmap_file, "_problem", look_and_lose)
+    with pytest.raises(ObjectVanished, match=r"exchange\.dat"):
+        mmap_file.attach(address)
 
 
 def test_a_process_that_touches_a_cut_file_is_killed_by_sigbus(maker: Maker, fork: Fork) -> None:

@@ -492,9 +492,65 @@ def test_files_outside_the_runtime_directory_are_never_removed(
         dead._ledger.intend("fifo", str(dead.directory / ".."))
 
     state = killed_run(fork, tmp_path / "run", trap)
+    # Not even looked at: no such line is one of the lab's.
+    assert state.damaged
+    assert state.entries == []
     remove_dead(state)
     assert victim.read_text() == "precious"
     assert others.is_fifo()
+
+
+def test_a_file_is_never_removed_whatever_a_ledger_says_of_it(
+    kernel_clean: None, fork: Fork, tmp_path: Path
+) -> None:
+    """Files are kept by definition: a forged or old entry that does not say so changes nothing."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+
+    def forge(dead: Maker) -> None:
+        inside = dead.directory / "exchange.dat"
+        inside.write_text("precious")
+        for path in (victim, inside):
+            entry = dead._ledger.intend("file", str(path), kept=False)
+            dead._ledger.made(entry, id=path.stat().st_ino)
+
+    state = killed_run(fork, tmp_path / "run", forge)
+    assert len(state.entries) == 2
+    assert remove_dead(state) == []
+    assert victim.read_text() == "precious"
+    assert (tmp_path / "run" / "exchange.dat").exists()
+
+
+def test_a_private_segment_of_another_process_with_a_ledgers_id_is_left_alone(
+    kernel_clean: None, fork: Fork, tmp_path: Path, maker: Maker
+) -> None:
+    """A removed segment has key 0, and so has every private one: the creator tells them apart."""
+    private = sysv_ipc.SharedMemory(sysv_ipc.IPC_PRIVATE, sysv_ipc.IPC_CREX, size=4096)
+    try:
+        state = killed_run(
+            fork,
+            tmp_path / "run",
+            lambda dead: dead._ledger.made(
+                dead._ledger.intend("sysv_shm", names.new_key()), id=private.id
+            ),
+        )
+        assert remove_dead(state) == []
+        # Attached by nobody, a removed one would be gone.
+        private.detach()
+        assert private.id in [row["shmid"] for row in existing.listed("shm")]
+    finally:
+        private.remove()
+
+
+def test_the_command_of_a_path_with_blanks_is_one_word(maker: Maker) -> None:
+    """What is printed can be pasted into a shell."""
+    path = maker.base / "my table; true.dat"
+    maker.file(path, 96)
+    [entry] = read_ledger(maker.directory).entries
+    shown = subprocess.run(
+        commands(entry), shell=True, capture_output=True, text=True, check=True
+    ).stdout
+    assert str(path) in shown
 
 
 def test_a_link_in_place_of_the_runtime_directory_is_not_followed(

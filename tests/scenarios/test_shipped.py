@@ -220,3 +220,24 @@ def test_a_run_without_overlap_is_undecided(tmp_path: Path) -> None:
     assert run["overlaps"] == 0
     assert not run["as_expected"]
     assert done.status in (1, 3)
+
+
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    """The scenario that docs/scenarios.md shows is one, and keeps its own promises."""
+    text = (ROOT / "docs/scenarios.md").read_text()
+    example = tmp_path / "example.yaml"
+    example.write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    done = launch("compare", str(example), "--out", str(tmp_path / "runs"), "--json")
+    assert done.status == 0, done.err + done.out[-2000:]
+
+
+def test_a_file_of_somebody_else_is_not_continued(tmp_path: Path) -> None:
+    """exchange.dat with numbers that no exchange wrote: refused, status 4, the file untouched."""
+    file = tmp_path / "exchange/mmap_file/exchange.dat"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(bytes(range(1, 256)) * 20)
+    before = file.read_bytes()
+    done = launch("run", "exchange/mmap_file", "--out", str(tmp_path))
+    assert done.status == 4
+    assert "move it away" in done.err
+    assert file.read_bytes()[:96] == before[:96]

@@ -77,13 +77,36 @@ def test_a_process_that_ends_with_0_is_fine(tmp_path: Path) -> None:
     assert [each.check(case).findings for each in PROPERTIES] == [[], [], [], []]
 
 
-@pytest.mark.parametrize(("phase", "interrupted"), [("ready", None), ("run", 2)])
-def test_a_process_that_the_launcher_killed_did_not_crash(
-    tmp_path: Path, phase: str, interrupted: int | None
+@pytest.mark.parametrize("phase", ["ready", "run"])
+@pytest.mark.parametrize("interrupted", [None, 2])
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_kill_is_a_crash_unless_it_was_the_launchers(
+    tmp_path: Path, phase: str, interrupted: int | None, ours: bool
 ) -> None:
-    """The launcher kills those that never ran, and those that an impatient user cut off."""
-    case = run(tmp_path, exit=None, signal=9, phase=phase).case(interrupted=interrupted)
-    assert process_crashed.check(case).findings == []
+    """The launcher says whom it killed; neither phase nor interruption excuses another's kill."""
+    facts = {"exit": None, "signal": 9, "phase": phase, "ended_by_launcher": ours}
+    found = process_crashed.check(run(tmp_path, **facts).case(interrupted=interrupted)).findings
+    assert [each.kind for each in found] == ([] if ours else ["process_crashed"])
+
+
+def test_what_failed_before_the_launcher_killed_it_did_crash(tmp_path: Path) -> None:
+    """Its own error is no consequence of the kill."""
+    error = {"kind": "KeyError", "message": "'x'"}
+    case = run(tmp_path, exit=None, signal=9, ended_by_launcher=True, error=error).case()
+    assert len(process_crashed.check(case).findings) == 1
+
+
+@pytest.mark.parametrize(
+    ("excuse", "count"), [({}, 1), ({"guest": True}, 0), ({"ended_by_launcher": True}, 0)]
+)
+def test_a_process_that_ends_without_its_summary_crashed(
+    tmp_path: Path, excuse: dict[str, bool], count: int
+) -> None:
+    """Status 0 in the middle of its work is no end; a guest may leave when it likes."""
+    found = process_crashed.check(run(tmp_path, phase="run", **excuse).case()).findings
+    assert [each.worst.sentence for each in found] == [
+        "trader-1 (pid 1000, phase run) ended without a summary, with status 0."
+    ] * count
 
 
 def test_an_object_that_is_left_is_a_leak(tmp_path: Path) -> None:

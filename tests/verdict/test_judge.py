@@ -125,6 +125,17 @@ def test_one_process_alone_is_judged_by_its_sums(tmp_path: Path) -> None:
     ]
 
 
+def test_several_processes_of_which_one_did_something_prove_nothing(tmp_path: Path) -> None:
+    """Nobody met that one: its stock is right whatever guards it."""
+    scene = Scene(tmp_path / "run", stock=100.0, lock="none")
+    for name in ("a", "b", "c"):
+        scene.recorder(name)
+    scene.trade("a", 5, 100, (0, 10, 20))
+    verdict = judge(scene.case())
+    assert verdict.verdict == "undecided"
+    assert verdict.doubts == ["only one of 3 processes did anything"]
+
+
 def test_a_run_in_which_nothing_was_done_is_undecided(tmp_path: Path) -> None:
     """No operation, no proof."""
     scene = Scene(tmp_path / "run")
@@ -160,6 +171,27 @@ def test_a_checker_that_fails_makes_the_run_undecided(
     assert verdict.verdict == "undecided"
     assert verdict.doubts == ["the checker leak failed: ZeroDivisionError: by design"]
     assert verdict.measures["checker_failed"] is True
+
+
+def test_a_finding_stands_where_another_checker_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found was found; the failure is told beside it."""
+    monkeypatch.setitem(sys.modules, f"{kinds.PROPERTIES}.leak", ModuleType("without_check"))
+    scene = two_traders(tmp_path, "none", 15, 16)
+    scene.trade("trader-1", 7, 100, (15, 16, 50))
+    verdict = judge(scene.case())
+    assert verdict.verdict == "anomaly"
+    assert verdict.measures["checker_failed"] is True
+    assert verdict.doubts[0].startswith("the checker leak failed: AttributeError")
+
+
+def test_a_plan_that_cannot_be_understood_makes_the_run_undecided(tmp_path: Path) -> None:
+    """Whether something guards a channel of an unknown kind cannot be told: no verdict."""
+    scene = one_job_each(tmp_path, ChannelPlan("jobs", 0, Part("pigeon"), Part("none"), 64), 15)
+    verdict = judge(scene.case())
+    assert (verdict.verdict, verdict.measures["checker_failed"]) == ("undecided", True)
+    assert "the checker contention failed" in verdict.doubts[0]
 
 
 def test_a_verdict_is_stored_and_read_again(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from common.verdict.properties import torn_read
 from exchange.operations import READ_ROW, SET_RATES
 from tests.verdict.scenes import RATES, Scene
@@ -67,3 +69,39 @@ def test_the_unknown_half_of_a_change_in_flight_proves_nothing(tmp_path: Path) -
     assert torn_read.check(scene.case()).findings == []
     scene.record("auditor", READ_ROW, 0, (300, 330, 340), (6.0, 4.5, 1.0))
     assert torn_read.check(scene.case()).findings[0].count == 1
+
+
+def test_a_table_that_ended_torn_is_found_without_a_reader(tmp_path: Path) -> None:
+    """Two setters inside at once leave half of each; the launcher saw it."""
+    scene = setter(tmp_path, (4.0, 4.5))
+    scene.record("other", SET_RATES, 0, (5, 15, 28), (5.0, 5.5))
+    (found,) = torn_read.check(scene.case(final=[[4.0, 5.5, 10000.0]])).findings
+    assert found.worst.sentence == (
+        "The table ended with sell 4 and buy 5.5 of DOLLAR, a row that no one ever wrote: the sell "
+        "rate is from change 1 of setter (4, 4.5), the buy rate from change 1 of other (5, 5.5)."
+    )
+    assert found.explanation.startswith("1 row of 1 ended as a row that no one ever wrote.")
+    assert [witness.process for witness in found.worst.witnesses] == ["setter", "other"]
+    assert found.count == 1
+
+
+@pytest.mark.parametrize("pair", [RATES, (4.0, 4.5), (6.0, 9.0)])
+def test_a_table_that_ended_as_somebody_left_it_is_fine(
+    tmp_path: Path, pair: tuple[float, float]
+) -> None:
+    """The opening row, a change, or one in flight whose second rate nobody recorded."""
+    scene = setter(tmp_path, (4.0, 4.5))
+    scene.record("setter", SET_RATES, 0, (200, 210, 0), (6.0,))
+    result = torn_read.check(scene.case(final=[[*pair, 10000.0]]))
+    assert (result.findings, result.measures) == ([], {"torn_reads": 0})
+
+
+def test_a_torn_snapshot_and_a_torn_end_both_count(tmp_path: Path) -> None:
+    """The snapshot comes first, the end last; a rate from nowhere is said to be that."""
+    scene = setter(tmp_path, (4.0, 4.5))
+    scene.record("auditor", READ_ROW, 0, (0, 21, 22), (4.0, RATES[1], 10000.0))
+    (found,) = torn_read.check(scene.case(final=[[4.0, 7.0, 10000.0]])).findings
+    assert found.explanation.startswith("1 snapshot of 1 saw and 1 row of 1 ended as a row that")
+    assert found.count == 2
+    assert found.first.sentence.startswith("auditor read")
+    assert found.last.sentence.endswith("the buy rate from no finished change.")

@@ -18,6 +18,6 @@ def check(case: Case) -> Result:
         every.append(Instance(1.0, f"The launcher could not go on: {case.outcome.vanished}."))
     if not every:
         return Result()
-    lead = f"Objects were missed {len(every)} times."
+    lead = "An object was removed while the run needed it."
     cases = (every[0], every[0], every[-1])
     return Result([finding("object_vanished", len(every), float(len(every)), cases, lead)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,10 +12,8 @@ from common.history.merge import Positions
 from common.history.operations import Effect
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
+from common.verdict.paper import Page, pages_of, unlike
 from common.verdict.wording import many
-
-# Anywhere in a line: two processes that write at once may leave two beginnings on one.
-PAGE = re.compile(r"\[job ([0-9a-f]+) page (\d+)/\d+\]")
 
 
 class Run(NamedTuple):
@@ -27,14 +25,19 @@ class Run(NamedTuple):
 
 
 def check(case: Case) -> Result:
-    """Return the jobs that lie on the shared paper in more pieces than they were printed times."""
+    """Return the jobs that lie on the shared paper in more pieces than they were printed times.
+
+    A paper, shared or not, that does not hold what was recorded is a doubt.
+    """
     pages = case.history.select(Effect.PAGE)
     if case.plan.paper is None:
-        return Result()
+        return Result(doubts=_own_papers(case, pages))
     if case.paper_lines is None:
         doubt = "the paper is missing: nothing says in which order its pages lie"
         return Result(doubts=[doubt] if len(pages) else [])
-    runs = runs_of(case.paper_lines)
+    printed = pages_of(case.paper_lines)
+    doubts = unlike(case, "the paper", printed, pages)
+    runs = runs_of(printed)
     pieces: dict[int, list[int]] = {}
     for number, run in enumerate(runs):
         pieces.setdefault(run.item, []).append(number)
@@ -47,26 +50,35 @@ def check(case: Case) -> Result:
     split = [item for item, found in pieces.items() if len(found) > max(1, copies.get(item, 1))]
     measures = {"jobs_interleaved": len(split)}
     if not split:
-        return Result(measures=measures)
+        return Result(doubts=doubts, measures=measures)
     worst = max(split, key=lambda item: len(pieces[item]))
     cases = [_instance(case, pages, runs, pieces[item]) for item in (split[0], worst, split[-1])]
     lie = "lies" if len(split) == 1 else "lie"
     lead = f"{many(len(split), 'job')} of {len(pieces):,} {lie} in pieces on the paper."
     found = finding("pages_interleaved", len(split), float(len(split)), cases, lead)
-    return Result([found], measures=measures)
+    return Result([found], doubts, measures)
 
 
-def runs_of(lines: list[str]) -> list[Run]:
-    """Return the contiguous runs of the paper's lines, from top to bottom."""
+def runs_of(pages: Sequence[Page]) -> list[Run]:
+    """Return the contiguous runs of the pages on a paper, from top to bottom."""
     runs: list[Run] = []
-    for number, line in enumerate(lines, start=1):
-        for found in PAGE.finditer(line):
-            item = int(found[1], 16)
-            if runs and runs[-1].item == item:
-                runs[-1] = runs[-1]._replace(last=number)
-            else:
-                runs.append(Run(item, number, number))
+    for item, _, line in pages:
+        if runs and runs[-1].item == item:
+            runs[-1] = runs[-1]._replace(last=line)
+        else:
+            runs.append(Run(item, line, line))
     return runs
+
+
+def _own_papers(case: Case, pages: Positions) -> list[str]:
+    """Compare the paper of each process that printed with its own records."""
+    doubts = []
+    cuts = np.searchsorted(pages, case.history.bounds).tolist()
+    for which, process in enumerate(case.history.processes):
+        recorded = pages[cuts[which] : cuts[which + 1]]
+        lines = case.own_papers.get(process.name, [])
+        doubts += unlike(case, f"the paper of {process.name}", pages_of(lines), recorded)
+    return doubts
 
 
 def _instance(case: Case, pages: Positions, runs: list[Run], pieces: list[int]) -> Instance:

@@ -97,7 +97,7 @@ def _ending(case: Case, changes: Positions, row: int) -> Instance:
         wrote = here[history.gather(half, here) == rate]
         last = np.argmax(history.gather("left", wrote)) if len(wrote) else None
         sources.append(None if last is None else int(wrote[last]))
-    seen = f"the table ended with {_told(*rates)} of {case.row(row)}"
+    seen = f"The table ended with {_told(*rates)} of {case.row(row)}"
     return instance(case, 1.0, _mixture(case, seen, row, rates, sources), *sources)
 
 
