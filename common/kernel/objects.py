@@ -152,6 +152,14 @@ class Maker:
         made = ((entry, self._find(entry)) for entry in self._ledger.entries if _was_made(entry))
         return [_described(entry, found) for entry, found in made if found]
 
+    def missing(self) -> list[str]:
+        """Return what this run made and somebody else removed, in words; before ``remove_all``."""
+        return [
+            f"{entry.kind} {existing.shown(entry.name)}"
+            for entry in self._ledger.entries
+            if entry.state == "made" and self._find(entry) is None
+        ]
+
     def remove_all(self) -> None:
         """Remove everything but the files that outlive the run, last made first; harmless twice.
 

@@ -69,17 +69,24 @@ class Supervisor:
             raise MachineError("this machine cannot run it: " + "; ".join(short))
         objects: list[dict[str, Any]] = []
         leaks: list[dict[str, Any]] = []
+        missing: list[str] = []
         # Signals only count from here to the end: nothing that was made is left by one.
         with self.selector, Interrupts(self.selector) as self.interrupts:
             with ExitStack() as undo:
-                outcome = self._run(*self._prepare(undo, objects, leaks))
+                outcome = self._run(*self._prepare(undo, objects, leaks, missing))
             outcome.interrupted = self.interrupts.received
+            if missing and outcome.vanished is None:
+                outcome.vanished = f"{', '.join(missing)} was removed during the run"
             outcome.objects, outcome.leaks, outcome.kept = objects, leaks, self.keep
         self.tell("objects_kept" if self.keep else "objects_removed", objects=objects, leaks=leaks)
         return outcome
 
     def _prepare(
-        self, undo: ExitStack, objects: list[dict[str, Any]], leaks: list[dict[str, Any]]
+        self,
+        undo: ExitStack,
+        objects: list[dict[str, Any]],
+        leaks: list[dict[str, Any]],
+        missing: list[str],
     ) -> tuple[Maker, Path, int]:
         """Make what every run needs; each thing is undone whatever else fails, the last first."""
         directory = names.make_runtime_directory()
@@ -93,6 +100,7 @@ class Supervisor:
 
         def remove() -> None:
             objects.extend(maker.objects())
+            missing.extend(maker.missing())
             if not self.keep:
                 maker.remove_all()
                 leaks.extend(maker.leaks())

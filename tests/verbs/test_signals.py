@@ -258,19 +258,24 @@ def test_a_teller_from_the_keyboard_takes_part(exchange: Exchange) -> None:
     assert document["verdict"] == "valid", document["doubts"]
 
 
-@pytest.mark.parametrize("kind", ["sysv_shm", "sysv_sem"])
+@pytest.mark.parametrize(
+    ("at", "status"), [(0, 130), (1, 130), (2, 3)], ids=["gate", "table", "lock"]
+)
 def test_an_object_removed_from_outside_leaves_the_run_undecided(
-    exchange: Exchange, kind: str
+    exchange: Exchange, at: int, status: int
 ) -> None:
-    """Removing the table or its lock (ipcrm) during a run: object_vanished, status 3, no leak."""
-    found = [e for e in exchange.listed()["objects"] if e["kind"] == kind]
-    flag = {"sysv_shm": "-m", "sysv_sem": "-s"}[kind]
-    subprocess.run(["ipcrm", flag, str(found[-1]["id"])], check=True)
-    if kind == "sysv_shm":
-        # Whoever has a segment attached keeps it: only the launcher misses it, at the end.
+    """Removing the gate, the table or its lock (ipcrm) during a run: object_vanished, no leak.
+
+    Whoever has a segment attached keeps it, and nobody needs the gate any more: these two only
+    the launcher misses, at the end. The lock's waiters are told at once.
+    """
+    found = [e for e in exchange.listed()["objects"] if e["kind"].startswith("sysv")]
+    flag = {"sysv_shm": "-m", "sysv_sem": "-s"}[found[at]["kind"]]
+    subprocess.run(["ipcrm", flag, str(found[at]["id"])], check=True)
+    if status == 130:
         exchange.launcher.send_signal(signal.SIGINT)
     code, document = exchange.finished()
-    assert code == (130 if kind == "sysv_shm" else 3)
+    assert code == status
     assert [finding["kind"] for finding in document["findings"]] == ["object_vanished"]
     assert document["verdict"] == "undecided"
     assert document["leaks"] == []
