@@ -12,7 +12,6 @@ from pathlib import Path
 IPC_NOWAIT = 0o4000
 SEM_UNDO = 0x1000
 _PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
 _NANOSECONDS = 1_000_000_000
 
 
@@ -78,19 +77,20 @@ def set_title(title: str) -> None:
 
     The command line is written over in place, as far as there is room (proc(5): arg_start).
     """
-    start, end = _command_line()
-    text = title.encode()[: end - start - 1]
-    ctypes.memset(start, 0, end - start)
-    ctypes.memmove(start, text, len(text))
-    name = ctypes.create_string_buffer(title.encode()[:15])
-    _libc.prctl(_PR_SET_NAME, ctypes.addressof(name), 0, 0, 0)
+    line = command_line()
+    text = title.encode()
+    line.raw = text[: len(line) - 1].ljust(len(line), b"\0")
+    name = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(name, text[:15])
+    os.close(name)
 
 
 @functools.cache
-def _command_line() -> tuple[int, int]:
-    # The same in a forked child as in its launcher, which asks once.
+def command_line() -> ctypes.Array[ctypes.c_char]:
+    """Return the memory that holds this process's command line; a launcher asks before it forks."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    return int(fields[45]), int(fields[46])
+    start, end = int(fields[45]), int(fields[46])
+    return (ctypes.c_char * (end - start)).from_address(start)
 
 
 def prctl_die_with_parent(signal: int) -> None:

@@ -7,6 +7,7 @@ its calls are used without blocking only; whoever must wait does so in semtimedo
 from __future__ import annotations
 
 import errno
+from collections.abc import Callable
 
 import sysv_ipc
 
@@ -45,7 +46,8 @@ class Semaphore:
         self._wait = wait
         self._what = what
         self._drains = drains
-        self._take_within_a_tick = libc.timed_semop(self._id, [(0, -1, self._flags)], TICK)
+        # Made when first needed: most semaphores of most processes are never waited for.
+        self._take_within_a_tick: Callable[[], bool] | None = None
         self.take = self._handle.acquire
         self.give = self._handle.release
 
@@ -74,8 +76,12 @@ class Semaphore:
         """Take one by blocking at once: the slow half of ``wait``."""
         # Nearly every wait is over within a tick: only a longer one is published and timed.
         if not self._wait.finishing and self._wait.seconds > 10 * TICK:
+            quick = self._take_within_a_tick
+            if quick is None:
+                quick = libc.timed_semop(self._id, [(0, -1, self._flags)], TICK)
+                self._take_within_a_tick = quick
             try:
-                if self._take_within_a_tick():
+                if quick():
                     return True
             except OSError as error:
                 raise self._explained(error) from None

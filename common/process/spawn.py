@@ -29,6 +29,7 @@ def warm_up(roles: set[tuple[str, str]]) -> None:
     """
     for package, role in roles:
         kinds.load(package, role)
+    libc.command_line()
     gc.collect()
     gc.freeze()
 
@@ -101,4 +102,3 @@ def _settle(launcher: int, stderr: int) -> None:
     os.dup2(stderr, 1)
     os.dup2(stderr, 2)
     os.closerange(3, 1 << 30)
-    sys.stdout = sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
