@@ -47,10 +47,13 @@ class Case:
                 channel = self.channel(number)
                 return channel.name if channel else f"channel {number}"
             case _:
-                return f"paper {number}" if number else "the paper"
+                return "its own paper" if number else "the paper"
 
     def job(self, item: int) -> str:
         """Return the name of a job or order: who made it, and its number there."""
+        if not item:
+            # Jobs count from 1: all zeros is what a slot holds that nobody has filled.
+            return "an empty slot"
         maker, sequence = item >> 32, item & 0xFFFFFFFF
         for process in self.outcome.processes:
             if process.index == maker:

@@ -36,12 +36,14 @@ class Recorder:
     """
 
     def __init__(self, path: Path, name: str, role: str, index: int, capacity: int) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._path = path
         self._next = 0
         self.room = 0
         windows = max(1, -(-capacity // record.WINDOW_RECORDS))
         self._size = 0
-        self._header = self._map(record.HEADER_SIZE + windows * record.WINDOW_SIZE)
+        self._header = self._map(
+            record.HEADER_SIZE + windows * record.WINDOW_SIZE, os.O_CREAT | os.O_EXCL
+        )
         record.HEADER.pack_into(
             self._header, 0, record.MAGIC, record.RECORD_SIZE, record.HEADER_SIZE, os.getpid(),
             index, name.encode()[:32], role.encode()[:32], 0, b"",
@@ -123,10 +125,14 @@ class Recorder:
         self._next = start
         self.room = (len(view) - start) // record.RECORD_SIZE
 
-    def _map(self, size: int) -> memoryview:
-        # Allocated, not only sized: a full disk must be an error here, not a SIGBUS at a store.
-        os.posix_fallocate(self._fd, self._size, size)
-        flags = mmap.MAP_SHARED | (mmap.MAP_POPULATE if size <= POPULATE_LIMIT else 0)
-        window = mmap.mmap(self._fd, size, flags=flags, offset=self._size)
+    def _map(self, size: int, how: int = 0) -> memoryview:
+        file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | how, 0o600)
+        try:
+            # Allocated, not only sized: a full disk must be an error here, not a SIGBUS at a store.
+            os.posix_fallocate(file, self._size, size)
+            flags = mmap.MAP_SHARED | (mmap.MAP_POPULATE if size <= POPULATE_LIMIT else 0)
+            window = mmap.mmap(file, size, flags=flags, offset=self._size)
+        finally:
+            os.close(file)
         self._size += size
         return memoryview(window)

@@ -46,6 +46,21 @@ class Lineage:
     strange: Positions = field(default_factory=lambda: np.empty(0, np.int64))
     doubts: list[str] = field(default_factory=list)
 
+    def overwritten(self) -> npt.NDArray[np.bool_]:
+        """Tell which lost operations were written over by one that had read the same value.
+
+        The others were lost with an operation that had read what they wrote.
+        """
+        assert self.lost is not None
+        survived = np.ones(len(self.parent), dtype=bool)
+        survived[self.lost] = False
+        order = np.lexsort((self.left, survived, self.read, self.parent))
+        same = self.parent[order[1:]] == self.parent[order[:-1]]
+        same &= self.read[order[1:]] == self.read[order[:-1]]
+        found = np.zeros(len(self.parent), dtype=bool)
+        found[order[:-1][same]] = True
+        return found[self.lost]
+
     def overwriter(self, lost: int) -> tuple[int, int | None]:
         """Return what carried a lost operation's amount last, and the write that went over it.
 

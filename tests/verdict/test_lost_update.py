@@ -47,7 +47,7 @@ def test_an_update_on_top_of_a_lost_one_is_lost_with_it(tmp_path: Path) -> None:
     assert found.count == 2
     assert found.worst.sentence == (
         "trader-3 read 101 DOLLAR and wrote 99 (-2), on top of the 101 that trader-2 had written "
-        "after it read 100; trader-1, who had also read 100, wrote 107 over it 60 ns later: "
+        "after it read 100; trader-1, who had also read 100, wrote 107 over it at the same moment: "
         "2 DOLLAR sold by trader-3 are still in stock."
     )
     assert [w.process for w in found.worst.witnesses] == ["trader-3", "trader-2", "trader-1"]

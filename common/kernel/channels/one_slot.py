@@ -38,6 +38,9 @@ _LETTERS = 26
 _REST = 32
 _TAKEN = ord("*")
 
+# There is one position only, and every sender and receiver is at it.
+THE_SLOT = 0.0
+
 # The points of a send or receive that a delay can be declared at.
 STEPS = ("write", "read")
 
@@ -120,13 +123,12 @@ class Slot:
         self._until_free()
         slot = self._bytes
         entered = time.monotonic_ns()
-        seen = slot[0]
         if self._at is not None:
             self._at("write")
         for n in range(_LETTERS):  # as in the lecture: one letter after another
             slot[n] = message[n]
         slot[_REST : _REST + self._size - _LETTERS] = message[_LETTERS:]
-        self.window = Window(entered, time.monotonic_ns(), seen, message[0])
+        self.window = Window(entered, time.monotonic_ns(), THE_SLOT, THE_SLOT)
         self._tell_filled()
 
     def receive(self) -> bytes | None:
@@ -135,12 +137,11 @@ class Slot:
             return None
         slot = self._bytes
         entered = time.monotonic_ns()
-        seen = slot[0]
         if self._at is not None:
             self._at("read")
         message = bytes(slot[:_LETTERS]) + bytes(slot[_REST : _REST + self._size - _LETTERS])
         slot[0] = _TAKEN
-        self.window = Window(entered, time.monotonic_ns(), seen, _TAKEN)
+        self.window = Window(entered, time.monotonic_ns(), THE_SLOT, THE_SLOT)
         self._tell_taken()
         return message
 

@@ -23,7 +23,7 @@ def check(case: Case) -> Result:
     if not len(bad):
         return Result(measures=measures)
     cases = [_instance(case, jobs, int(bad[at])) for at in (0, 0, -1)]
-    lead = f"{many(len(bad), 'job')} arrived that were not what anybody had offered."
+    lead = f"{many(len(bad), 'job')} arrived that nobody had offered like that."
     found = finding("job_corrupted", len(bad), float(len(bad)), cases, lead)
     return Result([found], measures=measures)
 

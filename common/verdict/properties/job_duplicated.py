@@ -21,6 +21,9 @@ def check(case: Case) -> Result:
     groups = [jobs.deliveries, *(jobs.takes[objects == one] for one in np.unique(objects))]
     for group in groups:
         for item, count in _repeated(jobs.items(group)):
+            if not item:
+                # What an empty slot holds is no job: job_corrupted tells of it.
+                continue
             extras[item] = max(extras.get(item, 0), count - 1)
     measures = {"jobs_duplicated": len(extras)} if len(jobs.offers) else {}
     if not extras:

@@ -102,6 +102,8 @@ def _report(case: Case, traced: list[Lineage], result: Result) -> None:
     result.measures["lost_updates"] = count
 
 
+RESOLUTION = 100  # ns
+
 _Extreme = tuple[int, int, Lineage, int]
 
 
@@ -110,7 +112,10 @@ def _extremes(lineage: Lineage) -> tuple[_Extreme, _Extreme, _Extreme]:
     lost = lineage.lost
     assert lost is not None
     times, amounts = lineage.left[lost], abs(lineage.delta[lost])
-    picked = (int(np.argmin(times)), int(np.argmax(amounts)), int(np.argmax(times)))
+    # The first to be told is one that two operations explain, if there is one.
+    direct = np.flatnonzero(lineage.overwritten())
+    early = int(direct[np.argmin(times[direct])]) if len(direct) else int(np.argmin(times))
+    picked = (early, int(np.argmax(amounts)), int(np.argmax(times)))
     first, worst, last = (
         (int(times[at]), int(amounts[at]), lineage, int(lost[at])) for at in picked
     )
@@ -152,4 +157,5 @@ def _instance(case: Case, lineage: Lineage, lost: int) -> Instance:
 
 def _later(before: dict[str, Any], after: dict[str, Any]) -> str:
     ns = after["left"] - before["left"]
-    return f"{span(ns)} later" if ns > 0 else "at the same moment"
+    # Two stamps of two processes tell no more than this apart.
+    return f"{span(ns)} later" if ns >= RESOLUTION else "at the same moment"
