@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,11 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
 
 
 class Queue:
-    """One process's handle of the queue."""
+    """One process's handle of the queue.
+
+    ``send(message, priority=0)`` takes a priority outside the range as the nearest inside it;
+    ``receive()`` returns the oldest of the most urgent messages. See ``Channel``.
+    """
 
     window: Window | None = None
 
@@ -106,27 +110,33 @@ class Queue:
         except sysv_ipc.Error as error:
             raise self._explained(error) from error
         self._send, self._receive = queue.send, queue.receive
+        self.send, self.receive = self._calls()
 
-    def send(self, message: bytes, priority: int = 0) -> None:
-        """Send one message; a priority outside the range counts as the nearest inside it."""
-        kind = min(max(self._lowest - priority, 1), self._lowest) if priority else self._lowest
-        try:
-            try:
-                self._send(message, False, kind)
-            except sysv_ipc.BusyError:
-                self._send_when_room(message, kind)
-        except (sysv_ipc.Error, OSError, ValueError) as error:
-            raise self._explained(error) from error
+    def _calls(self) -> tuple[Callable[..., None], Callable[[], bytes | None]]:
+        # Closures: nothing is looked up where the queue has room, or has a message.
+        send_now, receive_now, busy = self._send, self._receive, sysv_ipc.BusyError
+        lowest, wanted = self._lowest, self._wanted
 
-    def receive(self) -> bytes | None:
-        """Return the next message: the oldest of the most urgent."""
-        try:
+        def send(message: bytes, priority: int = 0) -> None:
+            kind = min(max(lowest - priority, 1), lowest) if priority else lowest
             try:
-                return self._receive(False, self._wanted)[0]
-            except sysv_ipc.BusyError:
-                return self._receive_when_any()
-        except (sysv_ipc.Error, OSError) as error:
-            raise self._explained(error) from error
+                try:
+                    send_now(message, False, kind)
+                except busy:
+                    self._send_when_room(message, kind)
+            except (sysv_ipc.Error, OSError, ValueError) as error:
+                raise self._explained(error) from error
+
+        def receive() -> bytes | None:
+            try:
+                try:
+                    return receive_now(False, wanted)[0]
+                except busy:
+                    return self._receive_when_any()
+            except (sysv_ipc.Error, OSError) as error:
+                raise self._explained(error) from error
+
+        return send, receive
 
     def close(self) -> None:
         """Do nothing: a key and an id need no closing."""
