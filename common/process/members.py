@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -127,6 +128,9 @@ class Members:
                 os.P_PIDFD, member.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT
             )  # fmt: skip
             member.outcome.ended_by_launcher = status is None
+            # The whole group: a child leads its own, and may have started others.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(member.outcome.pid, signal.SIGKILL)
             self._signal(member, signal.SIGKILL)
         for member in living:
             self._reap(member)

@@ -222,21 +222,21 @@ class Supervisor:
     def _until(self, phase: str, seconds: float, done: Callable[[], bool]) -> bool:
         """Serve events until ``done``; False when the deadline, a death or the user ended it."""
         deadline = time.monotonic() + seconds if seconds else None
-        while not self._serve_until(lambda: done() or self._stopped(phase), deadline):
+        if not self._serve_until(lambda: done() or self._stopped(phase), deadline):
             self._name_the_hung(phase, seconds)
             return False
-        if done():
-            return not self.interrupts.received
-        if self.interrupts.received and phase != "start":
-            self._finish(done)
-        return False
+        if self.interrupts.received:
+            self.tell("interrupted", signal=self.interrupts.received)
+            if phase != "start":
+                self._finish(done)
+            return False
+        return done()
 
     def _stopped(self, phase: str) -> bool:
         return bool(self.interrupts.received) or (phase == "start" and self.members.any_ended())
 
     def _finish(self, done: Callable[[], bool]) -> None:
         """Let everybody finish after an interruption; a second one ends that at once."""
-        self.tell("interrupted", signal=self.interrupts.received)
         self.members.dismiss_guests()
         self.members.finish_everybody()
         seconds = self.plan.deadlines.finish

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from common import names
 from tests.launching import ROOT, SECONDS, still_there
 
 
@@ -106,3 +107,12 @@ def test_two_hundred_processes(tmp_path: Path) -> None:
     """Two hundred processes start, pass the gate and end, every one with status 0."""
     found = supervise(tmp_path, *["works"] * 200)
     assert [p["exit"] for p in found["outcome"]["processes"]] == [0] * 200
+
+
+def test_what_a_hung_child_started_is_killed_with_it(tmp_path: Path) -> None:
+    """The launcher kills the group of a child, not the child alone."""
+    found = supervise(tmp_path, "parent", run=1)
+    assert process(found, "parent")["hung"]
+    pid = int((tmp_path / "run/paper-parent-0.txt").read_text())
+    # Killed means dead or about to be reaped by whoever adopted it.
+    assert names.start_time(pid) is None
