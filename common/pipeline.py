@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common import runs
 from common.errors import MachineError, StoredRunError
+from common.history import store
 from common.log import EventLog
 from common.process.reception import Listener
 from common.process.supervise import Supervisor
@@ -44,12 +45,12 @@ def perform(
 
     try:
         log("run_started", scenario=plan.scenario, variant=plan.variant, seed=plan.seed)
-        _stored(run_dir, "plan", plan)
+        _stored(store.write_plan, run_dir, plan)
         supervisor = Supervisor(plan, systems, run_dir, out / plan.scenario, listen, keep=keep)
         outcome = supervisor.perform()
-        _stored(run_dir, "outcome", outcome)
+        _stored(store.write_outcome, run_dir, outcome)
         document, case = _judge(run_dir, systems)
-        _stored(run_dir, "verdict", document)
+        _stored(store.write_verdict, run_dir, document)
         for finding in document["findings"]:
             log("finding", **finding)
         if log_operations:
@@ -69,7 +70,6 @@ def judge_run(run_dir: Path, systems: Mapping[str, System]) -> dict[str, Any]:
 
 def _judge(run_dir: Path, systems: Mapping[str, System]) -> tuple[dict[str, Any], Case]:
     # Imported late: the judge brings numpy, which the processes must not wait for.
-    from common.history import store
     from common.verdict.judge import judge
 
     case = store.load_case(run_dir, operations_of(list(systems.values())))
@@ -78,10 +78,8 @@ def _judge(run_dir: Path, systems: Mapping[str, System]) -> tuple[dict[str, Any]
     return run_document(case.plan, case.outcome, verdict, run_dir, remarks), case
 
 
-def _stored(run_dir: Path, what: str, document: Any) -> None:
-    from common.history import store
-
+def _stored(write: Callable[[Path, Any], Path], run_dir: Path, document: Any) -> None:
     try:
-        getattr(store, f"write_{what}")(run_dir, document)
+        write(run_dir, document)
     except StoredRunError as error:
         raise MachineError(error.message, "free some space, or choose another --out") from None

@@ -15,7 +15,4 @@ INITIAL = (
 SELL, BUY, STOCK = 0, 1, 2
 WIDTH = 3
 
-# The lecture gives EXCHKEY no value; this one spells EXCH.
-EXCHKEY = 0x45584348
-
 BALANCE = 1000.0

@@ -6,7 +6,7 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from common.kernel.channels import Channel
+from common.kernel.channels import Channel, framed
 from common.process.context import Context
 
 SIZE = 64
@@ -61,7 +61,6 @@ def offer(context: Context, channel: Channel, index: int, code: int, job: Job) -
     declared = float(checksum(job))
     asked = context.clock()
     channel.send(message, job.priority)
-    left = context.clock()
-    entered, out, read, written = channel.window or (asked, left, 0.0, 0.0)
+    entered, left, read, written = framed(channel, asked, context.clock())
     cell = context.begin(code, index, job.item, asked, entered, declared)
-    context.end(cell, declared, float(job.priority), read, written, out)
+    context.end(cell, declared, float(job.priority), read, written, left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from common.kernel.channels import framed
 from common.process.context import Context
 from spooler.messages import Job, checksum, unpack
 from spooler.operations import TAKE
@@ -32,12 +33,11 @@ def open_source(context: Context, name: str) -> Callable[[], Taken | None]:
         message = channel.receive()
         if message is None:
             return None
-        left = clock()
-        entered, out, read, written = channel.window or (asked, left, 0.0, 0.0)
+        entered, left, read, written = framed(channel, asked, clock())
         job, declared = unpack(message)
         taken = Taken(message, job, float(declared), float(checksum(job)))
         cell = context.begin(TAKE, index, job.item, asked, entered, taken.declared)
-        context.end(cell, taken.seen, float(job.priority), read, written, out)
+        context.end(cell, taken.seen, float(job.priority), read, written, left)
         return taken
 
     return take

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from common.kernel.channels import framed
 from common.options import option
 from common.process.context import Context
 from spooler.messages import SIZE
@@ -50,10 +51,9 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             asked = clock()
             # Handed on as it came, whole or not: the printer prints what it is given.
             channel.send(message.raw, message.job.priority)
-            left = clock()
-            entered, out, read, written = channel.window or (asked, left, 0.0, 0.0)
+            entered, left, read, written = framed(channel, asked, clock())
             cell = context.begin(PASS, index, message.job.item, asked, entered, message.declared)
-            context.end(cell, message.seen, float(message.job.priority), read, written, out)
+            context.end(cell, message.seen, float(message.job.priority), read, written, left)
         return {"taken": taken}
 
     return consume
