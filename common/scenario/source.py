@@ -49,9 +49,11 @@ def _bytes(path: Path) -> bytes:
     try:
         # Not blocking: opening a FIFO would wait for its writer for ever.
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise _wrong(path, f"cannot be opened: {reason}", _neighbour(path)) from None
+    except ValueError:
+        # What Python says of it differs from version to version.
+        raise _wrong(path, "cannot be opened: its name has a null byte") from None
+    except OSError as error:
+        raise _wrong(path, f"cannot be opened: {error.strerror}", _neighbour(path)) from None
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise _wrong(path, "is not a regular file", "name a YAML file")

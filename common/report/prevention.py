@@ -1,0 +1,92 @@
+"""What would have prevented a finding? Read from the plan: which lock was missing, or was there."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+from common import kinds
+from common.history.case import Case
+from common.history.operations import Effect
+from common.scenario.plan import ChannelPlan
+
+_WITH = {
+    "lost_update": "with a lock, whoever came second would have read what the first had written",
+    "negative_stock": "with a lock, nobody would have written between the check and the read",
+    "torn_read": "with a lock, nobody would have read between the two writes of a change",
+    "pages_interleaved": "with a lock, the pages of one job would have followed one another",
+}
+_WITHOUT = {
+    "process_crashed": "no lock prevents this: its last words are in stderr.txt and log.jsonl of "
+    "the run",
+    "process_hung": "look at what it waited for, and who should have given it",
+    "object_vanished": "nothing in the plan: somebody outside the run removed the object",
+    "leak": "`run.py ps` shows what is left, `run.py clean` removes it",
+}
+
+
+def prevention(case: Case, kind: str, witnesses: list[int]) -> str:
+    """Return a sentence on what would have prevented a finding; ``witnesses`` are positions."""
+    if not witnesses:
+        return _WITHOUT.get(kind, "the run does not tell")
+    plan = case.plan
+    benefit = _WITH.get(kind, "with a lock, one would have come after the other")
+    place = case.history.operation(witnesses[0]).place
+    if place == "table" and plan.table is not None:
+        return _lock(case, "table.lock", plan.table.lock.kind, benefit, witnesses)
+    if kind == "pages_interleaved" and plan.paper is not None:
+        prints = _prints(case, witnesses)
+        return _lock(case, "paper.lock", plan.paper.lock.kind, benefit, prints)
+    return _channels(case, witnesses)
+
+
+def _channels(case: Case, witnesses: list[int]) -> str:
+    dead = {process.name for process in case.outcome.processes if process.signal is not None}
+    last = case.process(witnesses[-1])
+    if case.history.operation(witnesses[-1]).effect is Effect.TAKE and last in dead:
+        return f"no lock prevents this: {last} died with the job in its hands"
+    numbers = dict.fromkeys(int(case.history.objects[at]) for at in witnesses)
+    channels = [channel for number in numbers if (channel := case.channel(number))]
+    # A job that a race spoilt may show only further on.
+    for channel in [*channels, *case.plan.channels]:
+        if channel.part.options.get("sync") == "star":
+            return (
+                f"channels.{channel.name}.sync is star: two who see the star both write; with "
+                f"sync: semaphores, one goes on and the others wait"
+            )
+        if _guarded_by_lock(channel) and channel.lock.kind == "none":
+            return (
+                f"channels.{channel.name}.lock is none: with a lock, whoever came second would "
+                f"have read the position that the first had written"
+            )
+    for channel in channels:
+        if _guarded_by_lock(channel):
+            name = f"channels.{channel.name}.lock"
+            return _lock(case, name, channel.lock.kind, "", witnesses)
+    return "no lock of the plan is missing: look at the processes that handled the job"
+
+
+def _guarded_by_lock(channel: ChannelPlan) -> bool:
+    """Return whether the channel's own lock keeps its users apart (else kernel or slot do)."""
+    module = kinds.load(kinds.CHANNELS, channel.part.kind)
+    return getattr(module, "GUARDED", True) and not hasattr(module, "guarded")
+
+
+def _lock(case: Case, name: str, kind: str, benefit: str, witnesses: list[int]) -> str:
+    if kind == "none":
+        return f"{name} is none: {benefit}"
+    records = [(case.process(at), case.place(at), case.history.record(at)) for at in witnesses]
+    for (one, here, first), (other, there, second) in combinations(records, 2):
+        inside = first["entered"] < second["left"] and second["entered"] < first["left"]
+        if one != other and here == there and inside:
+            return (
+                f"{name} is {kind}, so the lock was there, yet {one} and {other} were inside at "
+                f"once: look at who goes in without it, or gives back what it has not taken"
+            )
+    return f"{name} is {kind}, so the lock was there: look at what happened outside of it"
+
+
+def _prints(case: Case, pages: list[int]) -> list[int]:
+    """Return the print jobs that two pages belong to: the lock is held for a whole job."""
+    items = [case.history.record(page)["item"] for page in pages]
+    prints = case.history.select(Effect.DELIVER)
+    return [at for at in prints.tolist() if case.history.record(at)["item"] in items]
