@@ -51,7 +51,7 @@ def _bytes(path: Path) -> bytes:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except ValueError:
         # What Python says of it differs from version to version.
-        raise _wrong(path, "cannot be opened: its name has a null byte") from None
+        raise _wrong(path, "cannot be opened: its name has a null byte", "") from None
     except OSError as error:
         raise _wrong(path, f"cannot be opened: {error.strerror}", _neighbour(path)) from None
     try:
