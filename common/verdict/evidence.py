@@ -53,5 +53,7 @@ def finding(
 ) -> Finding:
     """Return a finding from its first, worst and last case; ``lead`` opens its explanation."""
     first, worst, last = cases
-    explanation = f"{lead} {worst.sentence}".strip()
+    # The worst is told, unless it takes more operations to explain than the first.
+    told = first if len(first.witnesses) < len(worst.witnesses) else worst
+    explanation = f"{lead} {told.sentence}".strip()
     return Finding(kind, count, total, first, worst, last, explanation)

@@ -229,6 +229,6 @@ def test_the_schema_file_is_the_generated_one() -> None:
 def test_help_lists_the_verbs() -> None:
     """``--help`` names every verb with its sentence; no words at all are a usage error."""
     out = launch("--help").out
-    for verb in ("run", "compare", "check", "list", "schema", "ps", "clean", "trade"):
+    for verb in ("run", "compare", "check", "explain", "list", "schema", "ps", "clean", "trade"):
         assert f"\n  {verb} " in out
     assert launch().status == 2
