@@ -41,7 +41,8 @@ def open_exclusively(path: Path, patience: float, interrupted: Callable[[], bool
                 f"{path} has been held by another run ({holder}) for {patience:g} s",
                 "wait for it to end, or run with another --out",
             )
-        # flock(2) knows no deadline: look again, ever more seldom.
+        # A pause, not synchronisation, which the lock does: flock(2) knows no deadline, and Python
+        # goes on with it after a signal. Look again, ever more seldom.
         time.sleep(pause)
         pause = min(pause * 1.5, LONGEST_PAUSE)
 

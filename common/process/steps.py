@@ -31,6 +31,7 @@ def delay_action(delay: Mapping[str, int], source: random.Random) -> Action:
 
     def act() -> None:
         if sleep or jitter:
+            # The declared delay itself: what is studied is what others do meanwhile.
             time.sleep(sleep + source.random() * jitter)
         for _ in range(yields):
             os.sched_yield()

@@ -8,6 +8,7 @@ import mmap
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -117,7 +118,7 @@ def test_never_two_processes_are_inside(opener: Opener, fork: Fork) -> None:
             inside[me] = 0
             lock.release()
 
-    children = [fork(lambda me=me: work(me)) for me in range(workers)]  # type: ignore[misc]
+    children = [fork(partial(work, me)) for me in range(workers)]
     assert [child.ended() for child in children] == [0] * workers
     assert total[0] == workers * rounds
 

@@ -7,7 +7,7 @@ import random
 import signal
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,6 +18,7 @@ from common.kernel.locks import none, posix_sem, sysv_sem
 from common.kernel.objects import Maker
 from common.kernel.tables import sysv_shm
 from common.kernel.waits import Wait
+from common.process.context import Context
 from common.system import GRAIN
 from exchange import SYSTEM, amounts
 from exchange.desk import Desk, order
@@ -53,7 +54,8 @@ def open_desk(
         at=at,
         recorder=Recorder(path, "teller", "teller", 0, 64),
     )
-    return Desk(context, balance)  # type: ignore[arg-type]  # the desk uses only these four
+    # The desk uses only these four of a context.
+    return Desk(cast(Context, context), balance)
 
 
 def no_lock() -> Any:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import posix_ipc
 import pytest
@@ -361,8 +362,8 @@ def test_killed_at_any_point_of_its_making_a_run_leaves_nothing_that_clean_does_
             key, token = names.new_key, names.new_token
             names.new_key = lambda: noted(drawn, key())
             names.new_token = lambda: noted(drawn, token())
-            Ledger._write = killer(point, Ledger._write)  # type: ignore[method-assign]
-            make_everything(second_maker(directory))
+            with mock.patch.object(Ledger, "_write", killer(point, Ledger._write)):
+                make_everything(second_maker(directory))
 
         status = fork(launch).ended()
         try:

@@ -165,7 +165,7 @@ def test_a_checker_that_fails_makes_the_run_undecided(
         raise ZeroDivisionError("by design")
 
     broken = ModuleType("broken")
-    broken.check = check  # type: ignore[attr-defined]
+    monkeypatch.setattr(broken, "check", check, raising=False)
     monkeypatch.setitem(sys.modules, f"{kinds.PROPERTIES}.leak", broken)
     verdict = judge(two_traders(tmp_path, "sysv_sem", 15, 21).case())
     assert verdict.verdict == "undecided"

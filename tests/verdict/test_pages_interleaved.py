@@ -9,14 +9,15 @@ from tests.verdict.scenes import Scene, item
 
 def paper(tmp_path: Path, pages: str) -> Scene:
     """Return a run whose paper holds ``pages``: ``a1`` is page 1 of job a."""
-    scene = Scene(tmp_path / "run", paper=[])
+    lines: list[str] = []
+    scene = Scene(tmp_path / "run", paper=lines)
     for number, word in enumerate(pages.split()):
         maker, page = "ab".index(word[0]), int(word[1])
         scene.recorder(f"printer-{maker + 1}", "printer")
         at = 10 * number
         values = (float(page), 2.0, 30.0 * number, 30.0)
         scene.record(f"printer-{maker + 1}", PAGE, 0, (at, at, at + 5), values, item(maker, 1))
-        scene.paper.append(f"[job {item(maker, 1):012x} page {page}/2] abc")  # type: ignore[union-attr]
+        lines.append(f"[job {item(maker, 1):012x} page {page}/2] abc")
     return scene
 
 

@@ -209,7 +209,8 @@ class Fifo:
                     raise KernelObjectError(
                         f"nobody opened {self._what} for reading within {deadline.seconds:g} s"
                     ) from error
-                # A blocking open knows no deadline, and os.open goes on after a signal.
+                # A pause, not synchronisation: a FIFO without a reader gives nothing to poll, and a
+                # blocking open knows no deadline, since os.open goes on after a signal.
                 time.sleep(min(pause, left))
                 pause *= 2
         self._fds[level] = fd
