@@ -70,7 +70,7 @@ class History:
         kinds = self.column("kind").astype(np.int64)
         self.codes: npt.NDArray[np.uint8] = (kinds % record.OBJECT).astype(np.uint8)
         self.objects: npt.NDArray[np.uint8] = (kinds // record.OBJECT % 256).astype(np.uint8)
-        self.refused: npt.NDArray[np.bool_] = kinds >= record.REFUSED
+        self.refused: npt.NDArray[np.bool_] = kinds // record.REFUSED % 2 == 1
         self._present: list[int] = np.flatnonzero(np.bincount(self.codes)).tolist()
         ended = self.column("left") != 0
         self.done: npt.NDArray[np.bool_] = ended & ~self.refused
@@ -84,7 +84,8 @@ class History:
 
         ``asked``, ``entered`` and ``left`` in ns, ``item``, ``v0`` to ``v4``; ``seq`` counts the
         records of a process from 1, ``process`` is its place in ``processes``; ``code``,
-        ``object`` and ``outcome`` (1: refused) are parts of ``kind``.
+        ``object``, ``outcome`` (1: refused), ``held_first`` and ``held_last`` (which lock was held
+        at the first and at the last access) are parts of ``kind``.
         """
         sizes = [len(process.records) for process in self.processes]
         match name:
@@ -98,6 +99,10 @@ class History:
                 return self.objects
             case "outcome":
                 return self.refused.astype(np.uint8)
+            case "held_first" | "held_last":
+                unit = record.HELD_FIRST if name == "held_first" else record.HELD_LAST
+                kinds = self.column("kind").astype(np.int64)
+                return (kinds // unit % 256).astype(np.uint8)
             case _:
                 return self._joined(name, [process.records[name] for process in self.processes])
 
@@ -213,7 +218,7 @@ def _whole(path: Path, records: npt.NDArray[Any], operations: Mapping[int, Opera
         end = int(np.argmax(open_ended)) if open_ended.any() else len(chunk)
         whole = end + (end < len(chunk) and bool(kinds[end] != 0))
         kinds = kinds[:whole]
-        good = (kinds >= 1) & (kinds < 2 * record.REFUSED) & (kinds == np.floor(kinds))
+        good = (kinds >= 1) & (kinds <= record.LARGEST_KIND) & (kinds == np.floor(kinds))
         good[good] = known[kinds[good].astype(np.int64) % record.OBJECT]
         if not good.all():
             bad = int(np.argmin(good))
