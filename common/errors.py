@@ -4,6 +4,7 @@
 
     LabError                  1
     ├── UsageError            2  the command line asks for what is not there
+    │   └── ScheduleMisfit       a schedule is not one of this scenario
     ├── ScenarioError         2  a scenario file is wrong (all its complaints at once)
     ├── StoredRunError        2  a run directory cannot be read
     ├── MachineError          4  this machine cannot run it: a limit, a missing facility
@@ -41,6 +42,10 @@ class UsageError(LabError):
     """The command line asks for something that is not there."""
 
     exit_code = 2
+
+
+class ScheduleMisfit(UsageError):
+    """A schedule does not fit the scenario: names the first step that differs."""
 
 
 @dataclass(frozen=True)

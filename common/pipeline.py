@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from common import runs
 from common.errors import MachineError, StoredRunError
 from common.history import store
 from common.log import EventLog
+from common.process.following import follow
 from common.process.reception import Listener
 from common.process.supervise import Supervisor
 from common.report.document import run_document
@@ -46,7 +48,10 @@ def perform(
     try:
         log("run_started", scenario=plan.scenario, variant=plan.variant, seed=plan.seed)
         _stored(store.write_plan, run_dir, plan)
-        supervisor = Supervisor(plan, systems, run_dir, out / plan.scenario, listen, keep=keep)
+        direct = None if plan.schedule is None else partial(follow, schedule=plan.schedule)
+        supervisor = Supervisor(
+            plan, systems, run_dir, out / plan.scenario, listen, keep=keep, direct=direct
+        )
         outcome = supervisor.perform()
         _stored(store.write_outcome, run_dir, outcome)
         document, case = _judge(run_dir, systems)

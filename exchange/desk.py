@@ -15,10 +15,12 @@ from typing import NamedTuple
 
 from common.history import record
 from common.history.recorder import Declared
+from common.kernel.touch import Touch
 from common.process.context import Context
 from exchange.layout import BUY as BUY_RATE
+from exchange.layout import FIELDS, ROWS, STOCK, WIDTH
 from exchange.layout import SELL as SELL_RATE
-from exchange.layout import STOCK, WIDTH
+from exchange.locking import PROPER, Guard, guards
 from exchange.operations import BUY, SELL
 
 _KIND = struct.Struct("@d")
@@ -56,14 +58,17 @@ class Batch(NamedTuple):
 
 
 class Desk:
-    """A teller's desk on the shared table, with a private ``balance``."""
+    """A teller's desk on the shared table, with a private ``balance``.
 
-    def __init__(self, context: Context, balance: float) -> None:
+    ``locking`` says how the teller uses the table's locks (see :mod:`exchange.locking`).
+    """
+
+    def __init__(self, context: Context, balance: float, locking: str = PROPER) -> None:
         self.balance = balance
         self._cells = context.table().cells
-        self._lock = context.table_lock()
-        self._at = context.at
+        self._guards = guards(context, locking)
         self._recorder = context.recorder
+        self._touches = None if context.at is None else _Touches()
 
     def declare(self, orders: Sequence[Order], first_item: int) -> Iterator[Batch]:
         """Declare orders in the history, items counting from ``first_item``; yields batches."""
@@ -71,7 +76,9 @@ class Desk:
         while done < len(orders):
             part = orders[done : done + self._recorder.reserve()]
             kinds = [
-                (BUY if order.buying else SELL) + order.stock // WIDTH * record.OBJECT
+                self._guards[order.stock // WIDTH].held
+                + (BUY if order.buying else SELL)
+                + order.stock // WIDTH * record.OBJECT
                 for order in part
             ]
             items = range(first_item + done, first_item + done + len(part))
@@ -87,11 +94,23 @@ class Desk:
     def deal(self, batch: Batch) -> int:
         """Do the orders of a batch, in order; returns how many were not refused.
 
-        Raises ``WaitExpired`` and ``ObjectVanished`` of the table's lock. Everything that the loop
-        uses is a local name: it is measured against a bare loop of the same accesses.
+        Raises ``WaitExpired`` and ``ObjectVanished`` of the table's lock.
         """
-        cells, balance, at, clock = self._cells, self.balance, self._at, time.monotonic
-        take, busy, stand, give, errors, explain = self._lock.quick
+        first = self._guards[0]
+        if all(guard is first for guard in self._guards):
+            return self._deal(batch, first)
+        # Each row has a lock of its own, and with it each order.
+        return sum(
+            self._deal(single, self._guards[single.orders[0].stock // WIDTH])
+            for single in batch.pieces(1)
+        )
+
+    def _deal(self, batch: Batch, guard: Guard) -> int:
+        # Everything that the loop uses is a local name: it is measured against a bare loop of the
+        # same accesses.
+        cells, balance, clock = self._cells, self.balance, time.monotonic
+        take, busy, stand, give, errors, explain = guard.quick
+        at, touches = guard.at, self._touches
         view, start = batch.declared
         complete, width = record.END.pack_into, record.RECORD_SIZE
         start += record.END_OFFSET
@@ -102,7 +121,7 @@ class Desk:
                 slots, batch.orders, strict=True
             ):
                 if at is not None:
-                    at("acquire")
+                    at("acquire", guard.taking)
                 asked = 0.0
                 if take is not None:
                     try:
@@ -112,19 +131,19 @@ class Desk:
                         asked = clock()
                         stand()
                 entered = clock()
-                if at is not None:
-                    at("check")
+                if at is not None and touches is not None:
+                    at("check", touches.check(buying, rate_cell, stock_cell))
                 if buying:
                     checked = cells[rate_cell]
                     if balance >= amount * checked:
                         rate = cells[rate_cell]
                         balance -= amount * rate
-                        if at is not None:
-                            at("read")
+                        if at is not None and touches is not None:
+                            at("read", touches.reads[stock_cell])
                         read = cells[stock_cell]
                         written = read + amount
-                        if at is not None:
-                            at("write")
+                        if at is not None and touches is not None:
+                            at("write", touches.changes[stock_cell])
                         cells[stock_cell] = written
                     else:
                         refused += 1
@@ -134,19 +153,19 @@ class Desk:
                     if checked >= amount:
                         rate = cells[rate_cell]
                         balance += amount * rate
-                        if at is not None:
-                            at("read")
+                        if at is not None and touches is not None:
+                            at("read", touches.reads[stock_cell])
                         read = cells[stock_cell]
                         written = read - amount
-                        if at is not None:
-                            at("write")
+                        if at is not None and touches is not None:
+                            at("write", touches.changes[stock_cell])
                         cells[stock_cell] = written
                     else:
                         refused += 1
                         rate = read = written = refuse(view, slot)
                 left = clock()
                 if at is not None:
-                    at("release")
+                    at("release", guard.giving)
                 if give is not None:
                     give()
                 # Outside the critical section, so that recording makes nobody wait.
@@ -156,6 +175,25 @@ class Desk:
         finally:
             self.balance = balance
         return len(batch.orders) - refused
+
+
+class _Touches:
+    """What each access of a trade touches, by the cells of the table."""
+
+    def __init__(self) -> None:
+        names = [f"{row}.{field}" for row in ROWS for field in FIELDS]
+        self._names = names
+        self.reads = [Touch(reads=(name,)) for name in names]
+        self.changes = [Touch(changes=(name,)) for name in names]
+        self._checks: dict[int, Touch] = {}
+
+    def check(self, buying: bool, rate: int, stock: int) -> Touch:
+        """Return what the check touches, and the look at the rate that goes with it."""
+        if buying:
+            return self.reads[rate]
+        if stock not in self._checks:
+            self._checks[stock] = Touch(reads=(self._names[stock], self._names[rate]))
+        return self._checks[stock]
 
 
 def refuse(view: memoryview, slot: int) -> float:

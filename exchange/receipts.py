@@ -18,10 +18,14 @@ def open_printer(context: Context, channel: str) -> Printer:
     sender = context.channel(channel, "send")
     index = context.channel_index(channel)
 
+    at = context.at
+
     def send(order: Order, sequence: int) -> None:
         verb = "buy" if order.buying else "sell"
         text = f"{verb:<5}{ROWS[order.stock // WIDTH]:<8}{order.amount:>13.6f}"
         job = Job(text.encode(), 0, 1, context.item(sequence))
+        if at is not None:
+            at("send", sender.sending)
         offer(context, sender, index, RECEIPT, job)
 
     return send

@@ -28,7 +28,7 @@ def open_source(context: Context, name: str) -> Callable[[], Taken | None]:
 
     def take() -> Taken | None:
         if at is not None:
-            at("receive")
+            at("receive", channel.receiving)
         asked = clock()
         message = channel.receive()
         if message is None:

@@ -43,7 +43,9 @@ class Outcome:
     table. ``objects`` lists every kernel object made (``kind``, ``id``, ``name``), ``leaks``
     those still there after the removal; ``vanished`` says why ``final`` could not be read, because
     somebody removed the table meanwhile; ``kept`` says that the objects were left in place on
-    request. ``paper`` is the paper's file name in the run directory.
+    request. ``paper`` is the paper's file name in the run directory. ``deadlock`` tells who waited
+    for what when nobody could go on (``process``, ``step``, ``waits_for``, ``holder``), else it is
+    empty.
     """
 
     gate_ns: int
@@ -57,3 +59,4 @@ class Outcome:
     interrupted: int | None = None
     vanished: str | None = None
     kept: bool = False
+    deadlock: list[dict[str, Any]] = field(default_factory=list)

@@ -48,7 +48,8 @@ class Recorder:
             self._header, 0, record.MAGIC, record.RECORD_SIZE, record.HEADER_SIZE, os.getpid(),
             index, name.encode()[:32], role.encode()[:32], 0, b"",
         )  # fmt: skip
-        self._use(self._header, record.HEADER_SIZE)
+        self._views = [(self._header, record.HEADER_SIZE)]
+        self._use(*self._views[0])
 
     def begin(
         self, code: int, place: int, item: int, asked: int, entered: int, value: float
@@ -109,15 +110,29 @@ class Recorder:
         self._next = start
         self.room += size // record.RECORD_SIZE
 
+    def rewind(self) -> None:
+        """Forget every record: the process does it all again."""
+        for view, start in self._views:
+            used = self._next if view is self._view else len(view)
+            view[start:used] = bytes(max(0, used - start))
+            if view is self._view:
+                break
+        self._use(*self._views[0])
+
     def publish(self, since: int, what: str) -> None:
         """Write what this process waits for ("" for nothing) where the launcher can read it."""
         text = what.encode()[: record.STATUS_SIZE - 1]
         record.STATUS.pack_into(self._header, record.STATUS_OFFSET, since, text)
 
     def _grow(self) -> None:
+        at = next(n for n, (view, _) in enumerate(self._views) if view is self._view) + 1
+        if at < len(self._views):
+            self._use(*self._views[at])
+            return
         # Growing is rare: as much again as there is, up to a limit, keeps it rarer still.
         windows = min(self._size // record.WINDOW_SIZE + 1, 64)
-        self._use(self._map(windows * record.WINDOW_SIZE), 0)
+        self._views.append((self._map(windows * record.WINDOW_SIZE), 0))
+        self._use(*self._views[-1])
 
     def _use(self, view: memoryview, start: int) -> None:
         self._view = view

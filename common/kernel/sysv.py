@@ -124,3 +124,17 @@ class Semaphore:
         if error.errno in (errno.EIDRM, errno.EINVAL):
             return self.vanished()
         return KernelObjectError(f"{self._what}: {error.strerror}")
+
+
+def set_value(key: int, value: int) -> None:
+    """Set a semaphore of nobody who waits: the launcher puts it back to how it made it."""
+    sysv_ipc.Semaphore(key).value = value
+
+
+def last_pid(key: int) -> int | None:
+    """Return who changed a semaphore last, None while its value is above 0 or when it is gone."""
+    try:
+        semaphore = sysv_ipc.Semaphore(key)
+        return None if semaphore.value else semaphore.last_pid
+    except sysv_ipc.Error:
+        return None

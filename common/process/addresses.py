@@ -10,15 +10,16 @@ from common import kinds
 from common.errors import KernelObjectError
 from common.kernel.objects import Maker
 from common.process import gate
-from common.scenario.plan import ChannelPlan, Part, Plan
+from common.scenario.plan import ChannelPlan, Part, Plan, TablePlan
 from common.system import LARGEST_EXACT
 
 
 def make(plan: Plan, maker: Maker, run_dir: Path) -> dict[str, Any]:
     """Make every object of ``plan``, whole, before any process starts.
 
-    Returns names and keys only: ``gate``, ``table`` (``memory``, ``lock``), ``channels`` by name
-    and ``paper`` (``path``, ``lock``). Raises ``MachineError`` and ``KernelObjectError``.
+    Returns names and keys only: ``gate``, ``table`` (``memory``, ``names``, and ``locks``: one, or
+    one a row), ``channels`` by name and ``paper`` (``path``, ``lock``). Raises ``MachineError`` and
+    ``KernelObjectError``.
     """
     addresses: dict[str, Any] = {"gate": gate.make(maker), "table": None, "paper": None}
     if plan.table is not None:
@@ -28,7 +29,8 @@ def make(plan: Plan, maker: Maker, run_dir: Path) -> dict[str, Any]:
         addresses["table"] = {
             "kind": plan.table.store.kind,
             "memory": memory,
-            "lock": _lock(plan.table.lock, maker),
+            "names": plan.table.names,
+            "locks": [_lock(plan.table.lock, maker) for _ in range(locks_of(plan.table))],
         }
         if memory["fresh"]:
             _fill(plan.table.store.kind, memory, plan.table.rows)
@@ -42,6 +44,28 @@ def make(plan: Plan, maker: Maker, run_dir: Path) -> dict[str, Any]:
         path.touch(mode=0o600)
         addresses["paper"] = {"path": str(path), "lock": _lock(plan.paper.lock, maker)}
     return addresses
+
+
+def locks_of(table: TablePlan) -> int:
+    """Return how many locks guard a table: one, or one a row."""
+    return len(table.rows) if table.granularity == "row" else 1
+
+
+def reset(plan: Plan, addresses: dict[str, Any]) -> None:
+    """Set table, locks, channels and paper back to how they were made; nobody may be using them."""
+    table = addresses["table"]
+    if plan.table is not None:
+        _fill(plan.table.store.kind, table["memory"], plan.table.rows)
+        for lock in table["locks"]:
+            kinds.load(kinds.LOCKS, lock["kind"]).reset(lock["at"])
+    for channel in addresses["channels"].values():
+        module = kinds.load(kinds.CHANNELS, channel["kind"])
+        for address in channel["at"].values():
+            module.reset(address)
+    paper = addresses["paper"]
+    if paper is not None:
+        Path(paper["path"]).write_bytes(b"")
+        kinds.load(kinds.LOCKS, paper["lock"]["kind"]).reset(paper["lock"]["at"])
 
 
 def read_rows(plan: Plan, table: dict[str, Any]) -> list[list[float]]:

@@ -20,6 +20,7 @@ from common.kernel.waits import Wait
 from common.process import gate
 from common.process.context import Context
 from common.process.reports import Reporter
+from common.process.turns import Leave
 
 FAILED = 1
 
@@ -45,9 +46,21 @@ def run(job: dict[str, Any]) -> int:
         # As long as the others may take to get ready, not as long as a wait of the run may take.
         at_gate = Wait(job["start_s"], context.wait.publish)
         gate.pass_through(job["addresses"]["gate"], at_gate)
-        summary = role()
+        if context.turns is None:
+            summary = role()
+            context.close()
+            reporter.send("summary", summary=summary)
+            return 0
+        while True:
+            try:
+                reporter.send("summary", summary=role())
+            except Leave:
+                reporter.send("left")
+            if not context.turns.again():
+                break
+            context.restart()
+            role = module.prepare(context, options)
         context.close()
-        reporter.send("summary", summary=summary)
     except LabError as error:
         reporter.send("error", kind=type(error).__name__, message=str(error))
         return FAILED

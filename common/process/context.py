@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 from common import kinds
 from common.errors import ProcessError
+from common.history import record
 from common.history.recorder import Recorder
 from common.kernel.channels import Channel
 from common.kernel.locks import Lock
@@ -18,6 +20,7 @@ from common.kernel.tables import Memory
 from common.kernel.waits import Wait
 from common.process import steps
 from common.process.reports import Reporter
+from common.process.turns import Turns
 
 
 class Context:
@@ -28,6 +31,7 @@ class Context:
     """
 
     def __init__(self, job: dict[str, Any], recorder: Recorder, reporter: Reporter) -> None:
+        self._seed: int = job["seed"]
         self.name: str = job["name"]
         self.group: str = job["group"]
         self.index: int = job["index"]
@@ -38,11 +42,21 @@ class Context:
         self.wait = Wait(
             job["wait_s"], lambda what: recorder.publish(time.monotonic_ns() if what else 0, what)
         )
-        self.at = steps.hook(job["delays"], random.Random(job["seed"] ^ 1))
+        self.turns = Turns(reporter.fileno(), self.wait) if job["turns"] else None
+        # Under a schedule nothing runs beside this process: a delay would only cost time.
+        self.at = (
+            steps.hook(job["delays"], random.Random(job["seed"] ^ 1))
+            if self.turns is None
+            else self.turns.at
+        )
         self.recorder = recorder
         self.begin, self.end = recorder.begin, recorder.end
         self._reporter = reporter
         self._open: list[Memory | Lock | Channel] = []
+        self._table: Memory | None = None
+        self._table_locks: dict[int, Lock] = {}
+        self._channels: dict[tuple[str, str, str], Channel] = {}
+        self._paper: tuple[int, Lock | None] | None = None
 
     @property
     def finishing(self) -> bool:
@@ -69,39 +83,73 @@ class Context:
     def table(self) -> Memory:
         """Open the shared table; raises ``ProcessError`` when the scenario has none."""
         address = self._address("table")
-        memory: Memory = kinds.load(kinds.TABLES, address["kind"]).attach(address["memory"])
-        self._open.append(memory)
-        return memory
+        if self._table is None:
+            memory: Memory = kinds.load(kinds.TABLES, address["kind"]).attach(address["memory"])
+            self._open.append(memory)
+            self._table = memory
+        return self._table
 
-    def table_lock(self) -> Lock:
-        """Open the lock that guards the table (kind ``none`` when nothing does)."""
-        return self._lock(self._address("table")["lock"], "the table's lock")
+    def table_lock(self, row: int = 0) -> Lock:
+        """Open the lock that guards a row (kind ``none`` when nothing does).
 
-    def paper(self) -> tuple[str, Lock | None]:
-        """Return the path of the paper and the lock that guards it.
+        Where one lock guards the whole table, it is the same object for every row.
+        """
+        table = self._address("table")
+        number = row % len(table["locks"])
+        if number not in self._table_locks:
+            one = len(table["locks"]) == 1
+            what = "the table's lock" if one else f"the lock of {table['names'][number]}"
+            self._table_locks[number] = self._lock(table["locks"][number], what)
+        return self._table_locks[number]
+
+    def lock_number(self, row: int) -> int:
+        """Return the number by which records name the lock that guards a row."""
+        locks = self._address("table")["locks"]
+        if not kinds.load(kinds.LOCKS, locks[0]["kind"]).EXCLUDES:
+            return record.NO_LOCK
+        return record.TABLE_LOCK if len(locks) == 1 else record.FIRST_ROW_LOCK + row
+
+    def paper(self) -> tuple[int, Lock | None]:
+        """Return the descriptor of the paper, to append to, and the lock that guards it.
 
         Where the scenario declares no shared paper, each process has its own, without a lock.
         """
-        shared = self.addresses["paper"]
-        if shared is None:
-            return self._own_paper, None
-        return shared["path"], self._lock(shared["lock"], "the paper's lock")
+        if self._paper is None:
+            shared = self.addresses["paper"]
+            path = self._own_paper if shared is None else shared["path"]
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            lock = None if shared is None else self._lock(shared["lock"], "the paper's lock")
+            self._paper = (os.open(path, flags, 0o600), lock)
+        return self._paper
 
     def channel(self, name: str, mode: str, owner: str = "") -> Channel:
         """Open one end of a channel; ``owner`` names whose, where each process has its own."""
         address = self.addresses["channels"][name]
         if address["per"] and not owner:
             owner = self.name
+        if (name, mode, owner) in self._channels:
+            return self._channels[name, mode, owner]
         what = f"channel {name} of {owner}" if owner else f"channel {name}"
         module = kinds.load(kinds.CHANNELS, address["kind"])
         channel: Channel = module.attach(address["at"][owner], mode, self.wait, what, self.at)
         self._open.append(channel)
+        self._channels[name, mode, owner] = channel
         return channel
 
     def channel_index(self, name: str) -> int:
         """Return the number by which records name a channel."""
         index: int = self.addresses["channels"][name]["index"]
         return index
+
+    def restart(self) -> None:
+        """Be as at the beginning, for a role that does it all again; what is open stays open."""
+        self.random = random.Random(self._seed)
+        self.wait.finishing = False
+        self.recorder.rewind()
+        for channel in self._channels.values():
+            channel.restart()
+        if self._paper is not None and self.addresses["paper"] is None:
+            os.ftruncate(self._paper[0], 0)
 
     def close(self) -> None:
         """Close everything that was opened, the last first."""

@@ -11,6 +11,7 @@ from typing import Any
 from common import kinds
 from common.history import record
 from common.kernel import limits
+from common.process import addresses
 from common.scenario.plan import Plan, ProcessPlan
 from common.system import System
 
@@ -21,8 +22,12 @@ def jobs(
     addresses: dict[str, Any],
     report: str,
     run_dir: Path,
+    turns: bool = False,
 ) -> list[dict[str, Any]]:
-    """Return the job of every process: names, keys and paths only, JSON-able."""
+    """Return the job of every process: names, keys and paths only, JSON-able.
+
+    With ``turns`` the launcher says before each step who may pass.
+    """
     here = os.path.realpath(run_dir)
     return [
         {
@@ -39,6 +44,7 @@ def jobs(
             "record": f"{here}/history/{process.name}.rec",
             "paper": f"{here}/paper-{process.name}.txt",
             "capacity": capacity(process, systems),
+            "turns": turns,
             "wait_s": plan.deadlines.wait,
             "start_s": plan.deadlines.start,
             "title": f"{process.name} [{plan.scenario}]",
@@ -58,7 +64,8 @@ def shortages(plan: Plan, systems: Mapping[str, System], run_dir: Path) -> list[
     """Return why this machine cannot run the plan, a sentence a limit; none when it can."""
     parts = []
     if plan.table:
-        parts += [(kinds.TABLES, plan.table.store), (kinds.LOCKS, plan.table.lock)]
+        parts.append((kinds.TABLES, plan.table.store))
+        parts += [(kinds.LOCKS, plan.table.lock)] * addresses.locks_of(plan.table)
     if plan.paper:
         parts.append((kinds.LOCKS, plan.paper.lock))
     for channel in plan.channels:

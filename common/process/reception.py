@@ -57,6 +57,23 @@ class Reception:
         while member.connection is not None and self._receive(member, member.connection):
             pass
 
+    def hand_over(self, member: Member) -> None:
+        """Leave a process's connection to somebody else, who reads all of it."""
+        if member.connection is not None:
+            self._selector.unregister(member.connection)
+
+    def take_back(self, member: Member) -> None:
+        """Read a process's connection again."""
+        if member.connection is not None:
+            member.connection.setblocking(False)
+            self._connect(member, member.connection)
+
+    def take(self, member: Member, message: bytes) -> None:
+        """Take a report that was read elsewhere."""
+        report = reports.decode(message)
+        if report is None or not self._take(member.outcome, report):
+            self._tell("report_refused", process=member.outcome.name, size=len(message))
+
     def close(self) -> None:
         """Accept nobody any more."""
         self._listening.close()
@@ -130,9 +147,7 @@ class Reception:
             connection.close()
             member.connection = None
             return False
-        report = reports.decode(message)
-        if report is None or not self._take(member.outcome, report):
-            self._tell("report_refused", process=member.outcome.name, size=len(message))
+        self.take(member, message)
         return True
 
     def _take(self, outcome: ProcessOutcome, report: dict[str, Any]) -> bool:
@@ -146,6 +161,9 @@ class Reception:
             outcome.summary = reports.bounded(summary)
             outcome.phase = "done"
             self._tell("process_summary", process=outcome.name, summary=outcome.summary)
+        elif kind == "left":
+            outcome.phase = "left"
+            self._tell("process_left", process=outcome.name)
         elif kind == "error":
             outcome.error = {
                 "kind": reports.harmless(report.get("kind")),

@@ -1,8 +1,9 @@
 """Reports: what a process tells the launcher, one JSON object a SOCK_SEQPACKET record.
 
 Types: ``join`` (a guest asks to take part), ``ready``, ``progress`` (``done``), ``summary``
-(the role's result), ``error`` (``kind``, ``message``). The launcher answers a ``join`` with a
-``job`` and says ``closing`` when the run ends (unix(7), SO_PEERCRED).
+(the role's result), ``left`` (a schedule sent it away), ``error`` (``kind``, ``message``). The
+launcher answers a ``join`` with a ``job`` and says ``closing`` when the run ends (unix(7),
+SO_PEERCRED).
 """
 
 from __future__ import annotations
@@ -39,6 +40,10 @@ class Reporter:
             self._socket.send(message, socket.MSG_NOSIGNAL)
         except (BrokenPipeError, ConnectionResetError):
             return
+
+    def fileno(self) -> int:
+        """Return the connection's descriptor."""
+        return self._socket.fileno()
 
     def receive(self, seconds: float) -> dict[str, Any] | None:
         """Return the launcher's next message, ``closing`` when it is gone; None when none came."""

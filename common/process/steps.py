@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 
-from common.kernel.channels import At
+from common.kernel.touch import At, Touch
 
 Action = Callable[[], None]
 
@@ -49,7 +49,7 @@ def hook(delays: Mapping[str, Mapping[str, int]], source: random.Random) -> At |
         return None
     actions = {step: delay_action(delay, source) for step, delay in delays.items()}
 
-    def at(step: str) -> None:
+    def at(step: str, _touch: Touch | None = None, /) -> None:
         action = actions.get(step)
         if action is not None:
             action()

@@ -24,6 +24,7 @@ from common.process import addresses, gate, inspect, jobs, reports, spawn
 from common.process.interrupts import Interrupts
 from common.process.members import Member, Members
 from common.process.reception import Listener, Reception
+from common.process.stage import Stage
 from common.scenario.plan import Plan, ProcessPlan
 from common.system import System
 
@@ -35,7 +36,8 @@ class Supervisor:
     """One execution of one plan in ``run_dir``; ``base`` is where files that outlive it are kept.
 
     ``listener(event, **facts)`` is told of every event of the run's life cycle. ``keep`` leaves
-    the kernel objects in place.
+    the kernel objects in place. ``direct`` is given the stage on which the processes stand, and
+    lets them pass step by step; without it they run freely.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Supervisor:
         listener: Listener,
         *,
         keep: bool = False,
+        direct: Callable[[Stage], None] | None = None,
     ) -> None:
         self.plan = plan
         self.systems = systems
@@ -54,6 +57,7 @@ class Supervisor:
         self.base = base
         self.tell = listener
         self.keep = keep
+        self.direct = direct
         self.selector = selectors.DefaultSelector()
         self.members = Members(plan, self.selector, listener)
         self.gate_ns = 0
@@ -138,12 +142,15 @@ class Supervisor:
             self.tell("object_made", **entry)
         table = self.addresses["table"]
         initial = addresses.read_rows(plan, table) if table else None
+        deadlock: list[dict[str, Any]] = []
         self._spawn_all(path, directory, stderr)
         if self._until("start", plan.deadlines.start, self.members.all_ready):
             self.gate_ns = time.monotonic_ns()
             gate.open_gate(self.addresses["gate"], Wait(plan.deadlines.start))
             self.tell("gate_open", gate_ns=self.gate_ns)
             self.members.enter("ready", "run")
+            if self.direct is not None:
+                deadlock = self._conduct(reception, self.direct)
             self._until("run", plan.deadlines.run, self.members.all_ended)
         self.members.kill()
         self.members.dismiss_guests()
@@ -155,6 +162,7 @@ class Supervisor:
             processes=[member.outcome for member in self.members],
             initial=initial,
             paper="paper.txt" if plan.paper is not None else None,
+            deadlock=deadlock,
         )
         try:
             outcome.final = addresses.read_rows(plan, table) if table else None
@@ -162,12 +170,38 @@ class Supervisor:
             outcome.vanished = str(error)
         return outcome
 
+    def _conduct(
+        self, reception: Reception, direct: Callable[[Stage], None]
+    ) -> list[dict[str, Any]]:
+        """Let ``direct`` lead the processes; returns who waited for whom where nobody could go."""
+        members = list(self.members)
+        for member in members:
+            reception.hand_over(member)
+        stage = Stage(
+            self.plan,
+            self.addresses,
+            members,
+            reception.take,
+            lambda: self.interrupts.received is not None,
+        )
+        try:
+            stage.open()
+            direct(stage)
+            stuck = stage.unfinished() and not stage.enabled()
+            return stage.waits() if stuck else []
+        finally:
+            stage.close()
+            for member in members:
+                reception.take_back(member)
+
     # Starting
 
     def _spawn_all(self, report: str, directory: Path, stderr: int) -> None:
         plan = self.plan
         spawn.warm_up({(self.systems[p.system].roles, p.role) for p in plan.processes})
-        told = jobs.jobs(plan, self.systems, self.addresses, report, self.run_dir)
+        told = jobs.jobs(
+            plan, self.systems, self.addresses, report, self.run_dir, self.direct is not None
+        )
         self.tell("spawning", processes=len(told))
         pids: list[int] = []
         try:
@@ -214,6 +248,7 @@ class Supervisor:
             "addresses": {**self.addresses, "channels": {}},
             "record": str(record),
             "paper": "",
+            "turns": False,
             "wait_s": self.plan.deadlines.wait,
         }
 

@@ -14,6 +14,7 @@ from common import kinds
 from common.kinds import nearest
 from common.scenario import schema
 from common.scenario.groups import Group, Use, groups
+from common.scenario.schedule import STOP
 from common.scenario.shapes import Chosen
 from common.scenario.values import Path, Reading
 from common.system import System
@@ -29,6 +30,7 @@ def check(values: Values, reading: Reading, chosen: Mapping[str, System]) -> Non
     _check_uses(values, members, reading)
     _check_channels(values, members, reading)
     _check_steps(values, members, reading)
+    _check_schedule(values, members, reading)
     _check_options(values, members, reading)
     _check_file(values, reading)
     _check_expectation(values, reading)
@@ -148,6 +150,26 @@ def _check_steps(values: Values, members: list[Group], reading: Reading) -> None
         if complete and step not in every:
             reason = f"no process has a step {step!r}"
             reading.complain(("delays", step), reason, nearest(step, sorted(every)), at_key=True)
+
+
+def _check_schedule(values: Values, members: list[Group], reading: Reading) -> None:
+    steps = {
+        name: group.steps(values.get("channels", {})) | {STOP}
+        for group in members
+        for name in group.processes
+    }
+    for at, entry in enumerate(values.get("schedule") or []):
+        for name, wanted in (entry or {}).items():
+            path = ("schedule", at, name)
+            if name not in steps:
+                reason, hint = f"there is no process {name!r}", nearest(name, steps)
+                reading.complain(path, reason, hint, at_key=True)
+                continue
+            for number, step in enumerate(wanted):
+                if step is not None and step not in steps[name]:
+                    place = (*path, number) if (*path, number) in reading.nodes else path
+                    hint = nearest(step, sorted(steps[name]))
+                    reading.complain(place, f"{name} has no step {step!r}", hint)
 
 
 def _check_options(values: Values, members: list[Group], reading: Reading) -> None:

@@ -39,8 +39,15 @@ class Scenario(NamedTuple):
     variants: Mapping[str, Variant]
 
 
-def load(path: Path | str, systems: Mapping[str, System], settings: Sequence[str] = ()) -> Scenario:
+def load(
+    path: Path | str,
+    systems: Mapping[str, System],
+    settings: Sequence[str] = (),
+    schedule: Path | None = None,
+) -> Scenario:
     """Read and judge the file at ``path``, with settings ``KEY=VALUE`` applied to every variant.
+
+    So is the schedule that the YAML file ``schedule`` holds.
 
     Raises ``ScenarioError`` with every complaint, in the order of the places they are about.
     """
@@ -50,6 +57,12 @@ def load(path: Path | str, systems: Mapping[str, System], settings: Sequence[str
     if not isinstance(tree, nodes.Mapping):
         raise ScenarioError(complaints or [_no_scenario(tree, shown)])
     given = _parse(settings, complaints)
+    if schedule is not None:
+        where = source.shown(schedule)
+        moves, wrong = nodes.compose(source.read(schedule), where)
+        complaints += wrong
+        if moves is not None:
+            given.append(Setting("schedule", nodes.Place(where, 1, 1), moves))
     entries = dict(tree.entries)
     declared, expectations = _variants(entries.pop("variants", None), complaints)
     variants = {}

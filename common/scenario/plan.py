@@ -11,11 +11,16 @@ from typing import TYPE_CHECKING, Any
 from common import kinds
 from common.errors import UsageError
 from common.scenario.groups import Group, groups
+from common.scenario.schedule import Schedule, moves_of
 from common.system import System
 
 if TYPE_CHECKING:
     from common.scenario.load import Scenario
     from common.scenario.shapes import Chosen
+
+
+# What one lock of the table guards: all of it, or one row.
+GRANULARITIES = ("table", "row")
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,16 @@ class Part:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """The shared table: where it is kept, what guards it, and its first contents."""
+    """The shared table: where it is kept, what guards it, and its first contents.
+
+    ``granularity`` is ``table`` where one lock guards all rows, ``row`` where each has its own.
+    """
 
     store: Part
     lock: Part
     names: list[str]
     rows: list[list[float]]
+    granularity: str = "table"
 
 
 @dataclass(frozen=True)
@@ -118,6 +127,7 @@ class Plan:
     deadlines: Deadlines
     expect: Expect
     settings: dict[str, Any] = field(default_factory=dict)
+    schedule: Schedule | None = None
 
     def group(self, name: str) -> GroupPlan:
         """Return the group called ``name``; raises ``KeyError``."""
@@ -158,6 +168,7 @@ def plan(
     }
     members = groups(values, roles)
     paper = values.get("paper")
+    moves = values.get("schedule")
     return Plan(
         scenario=scenario.name,
         source=scenario.source,
@@ -172,6 +183,7 @@ def plan(
         deadlines=Deadlines(**values.get("deadlines", {})),
         expect=Expect(**values.get("expect", {})),
         settings=dict(planned.settings),
+        schedule=None if moves is None else Schedule([list(move) for move in moves_of(moves)]),
     )
 
 
@@ -199,7 +211,13 @@ def _table(values: Mapping[str, Any], systems: list[System]) -> TablePlan | None
         ]
         for name, row in zip(layout.rows, layout.initial, strict=True)
     ]
-    return TablePlan(_part(kinds.TABLES, table["store"]), _lock(table), list(layout.rows), rows)
+    return TablePlan(
+        _part(kinds.TABLES, table["store"]),
+        _lock(table),
+        list(layout.rows),
+        rows,
+        table.get("granularity", GRANULARITIES[0]),
+    )
 
 
 def _channels(values: Mapping[str, Any], members: list[Group]) -> list[ChannelPlan]:

@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from common import kinds
 from common.scenario.declared import fields_of
 from common.scenario.numbers import Integer, Number
+from common.scenario.plan import GRANULARITIES
 from common.scenario.shapes import Anything, Choice, Field, ListOf, MapOf, Record
 from common.scenario.values import Shape, Text, Word
 from common.system import GRAIN, LARGEST_EXACT, System, TableLayout
 
 # Names go into records (32 bytes), messages (24) and file names.
 NAME = Text(r"[A-Za-z0-9_-]{1,24}", "1 to 24 letters, digits, _ or -")
+STEP = Text(r"[a-z_]{1,24}", "the name of a step, such as read")
 LONGEST_NAME = 24
 SPAWN = ("fork", "exec")
 VERDICTS = ("valid", "anomaly", "undecided")
@@ -101,6 +103,12 @@ def scenario(
                 ListOf(_process(chosen, delays), minimum=1), "The processes, in groups.", True
             ),
             "delays": Field(delays, "Delays of all processes, by step; they widen races."),
+            "schedule": Field(
+                ListOf(
+                    MapOf(ListOf(STEP, minimum=1, alone=True), NAME, "process", 1, 1), minimum=1
+                ),
+                "The order in which processes pass their steps; without it they run freely.",
+            ),
             "deadlines": Field(DEADLINES, "Seconds that a phase or a wait may take."),
             "expect": Field(_expect(), "What the run must show."),
             "variants": Field(
@@ -154,6 +162,11 @@ def _table(table: TableLayout | None) -> Shape:
         {
             "store": Field(_choice(kinds.TABLES, "store"), "Where the table is kept.", True),
             "lock": _lock("What guards the table."),
+            "granularity": Field(
+                Word(GRANULARITIES, "granularity"),
+                "What one lock guards: the whole table, or one row.",
+                default=GRANULARITIES[0],
+            ),
             "rows": Field(
                 Record({name: Field(row, f"The row {name}.") for name in rows}, "the table"),
                 "First contents that differ from the system's own.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Mapping
@@ -10,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from common import pipeline, runs
+from common.errors import UsageError
 from common.report import text
 from common.report.document import exit_status, worst
 from common.report.live import Progress
 from common.scenario.load import Scenario, load
 from common.scenario.plan import Plan, plan
+from common.scenario.schedule import Schedule, Token, read_token
 from common.system import System
 
 
@@ -62,6 +65,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``run`` takes."""
     add_common(parser)
     parser.add_argument("--variant", help="the variant to run (default: the scenario's first)")
+    parser.add_argument(
+        "--schedule", metavar="TOKEN|FILE",
+        help="force this order of steps: a token that `explore` printed, or a YAML file",
+    )  # fmt: skip
 
 
 def narration(arguments: argparse.Namespace, by_default: str) -> str:
@@ -95,18 +102,50 @@ def perform(
         progress.clear()
 
 
-def load_all(arguments: argparse.Namespace, systems: Mapping[str, System]) -> list[Scenario]:
+def load_all(
+    arguments: argparse.Namespace, systems: Mapping[str, System], schedule: Path | None = None
+) -> list[Scenario]:
     """Load every scenario of the command line; a shipped one may be given by its name alone."""
-    shipped = Path(__file__).resolve().parents[2] / "configs"
     return [
-        load(path if Path(path).suffix else shipped / f"{path}.yaml", systems, arguments.settings)
-        for path in arguments.scenarios
+        load(shipped(path), systems, arguments.settings, schedule) for path in arguments.scenarios
     ]
+
+
+def shipped(path: str) -> Path:
+    """Return the file that ``path`` means: itself, or the shipped scenario of that name."""
+    configs = Path(__file__).resolve().parents[2] / "configs"
+    return Path(path) if Path(path).suffix else configs / f"{path}.yaml"
+
+
+def forced(planned: Plan, token: Token) -> Plan:
+    """Return the plan under the schedule of ``token``."""
+    moves = [list(move) for move in token.moves]
+    return dataclasses.replace(planned, schedule=Schedule(moves, exact=True))
+
+
+def _schedule(arguments: argparse.Namespace) -> tuple[Path | None, Token | None]:
+    """Return the file, or the token, that ``--schedule`` gives; raises ``UsageError``."""
+    given = arguments.schedule
+    if given is None:
+        return None, None
+    if len(given) < 4096 and Path(given).is_file():
+        return Path(given), None
+    token = read_token(given)
+    for name, asked, told in (
+        ("variant", arguments.variant, token.variant),
+        ("seed", arguments.seed, token.seed),
+    ):
+        if asked not in (None, told):
+            raise UsageError(
+                f"the schedule is for {name} {told}, not {asked}", f"leave --{name} out"
+            )
+    return None, token
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Run every scenario as often as asked; returns the most serious exit status."""
-    loaded = load_all(arguments, systems)
+    file, token = _schedule(arguments)
+    loaded = load_all(arguments, systems, file)
     narrate = narration(arguments, "all" if sys.stderr.isatty() else "warnings")
     documents: list[dict[str, Any]] = []
     statuses: list[int] = []
@@ -115,7 +154,10 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         for turn in range(arguments.repeat):
             seed = None if arguments.seed is None else arguments.seed + turn
             progress.start(f"{scenario.name} {turn + 1}/{arguments.repeat}")
-            planned = plan(scenario, arguments.variant, seed, systems)
+            if token is None:
+                planned = plan(scenario, arguments.variant, seed, systems)
+            else:
+                planned = forced(plan(scenario, token.variant, token.seed, systems), token)
             document = perform(planned, systems, arguments, narrate, progress)
             documents.append(document)
             statuses.append(exit_status(document))

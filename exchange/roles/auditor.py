@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from common.history import record
+from common.kernel.touch import Touch
 from common.options import option
 from common.process.context import Context
+from common.process.turns import Stop
 from exchange.layout import BUY, ROWS, SELL, STOCK, WIDTH
 from exchange.operations import READ_ROW
 
@@ -34,31 +37,37 @@ def records(options: Options) -> int:
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open the table; returns what to do once the gate is open."""
     cells = context.table().cells
-    lock = context.table_lock()
-    acquire, release = lock.acquire, lock.release
     clock, at = context.clock, context.at
     row = ROWS.index(options.currency)
+    lock = context.table_lock(row)
+    held = context.lock_number(row) * (record.HELD_FIRST + record.HELD_LAST) // record.OBJECT
+    first = Touch(reads=(f"{options.currency}.sell",))
+    rest = Touch(reads=(f"{options.currency}.buy", f"{options.currency}.stock"))
+    acquire, release = lock.acquire, lock.release
     base = row * WIDTH
 
     def audit() -> dict[str, Any]:
         done = 0
         while not context.finishing and (done < options.snapshots or not options.snapshots):
             if at is not None:
-                at("acquire")
+                try:
+                    at("acquire", lock.taking)
+                except Stop:
+                    break
             asked = clock()
             acquire()
             entered = clock()
             if at is not None:
-                at("read")
+                at("read", first)
             sell = cells[base + SELL]
             if at is not None:
-                at("read")
+                at("read", rest)
             buy = cells[base + BUY]
             stock = cells[base + STOCK]
-            cell = context.begin(READ_ROW, row, 0, asked, entered, sell)
+            cell = context.begin(READ_ROW, held + row, 0, asked, entered, sell)
             context.end(cell, buy, stock, 0.0, 0.0, clock())
             if at is not None:
-                at("release")
+                at("release", lock.giving)
             release()
             done += 1
         return {"snapshots": done}

@@ -50,7 +50,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
         done = answered = 0
         while True:
             if at is not None:
-                at("receive")
+                at("receive", orders.receiving)
             asked = clock()
             message = orders.receive()
             if message is None:
@@ -63,7 +63,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             if order.client not in answers:
                 answers[order.client] = context.channel(options.fills, "send", order.client)
             if at is not None:
-                at("send")
+                at("send", answers[order.client].sending)
             answers[order.client].send(messages.pack(order._replace(done=executed)))
             answered += 1
 

@@ -9,6 +9,7 @@ from typing import Any
 from common.errors import ProcessError
 from common.options import option
 from common.process.context import Context
+from common.process.turns import Stop
 from exchange import amounts, messages
 from exchange.layout import ROWS
 from exchange.operations import FILL, ORDER
@@ -58,17 +59,20 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             for buying, row, amount in portion:
                 if context.finishing:
                     return {"done": done, "refused": refused}
+                if at is not None:
+                    try:
+                        at("send", orders.sending)
+                    except Stop:
+                        return {"done": done, "refused": refused}
                 sequence += 1
                 item = context.item(sequence)
                 order = messages.Order(item, context.name, buying, row, False, amount, 0.0)
-                if at is not None:
-                    at("send")
                 asked = clock()
                 cell = context.begin(ORDER, desk, item, asked, asked, amount)
                 orders.send(messages.pack(order))
                 context.end(cell, amount, 0.0, 0.0, 0.0, clock())
                 if at is not None:
-                    at("receive")
+                    at("receive", fills.receiving)
                 asked = clock()
                 answer = fills.receive()
                 if answer is None:

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from common.history import record
+from common.kernel.touch import Touch
 from common.options import option
 from common.process.context import Context
+from common.process.turns import Stop
 from exchange.layout import BUY, ROWS, SELL, WIDTH
 from exchange.operations import SET_RATES
 
@@ -37,31 +40,37 @@ def records(options: Options) -> int:
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open the table; returns what to do once the gate is open."""
     cells = context.table().cells
-    lock = context.table_lock()
     clock, at = context.clock, context.at
     row = ROWS.index(options.currency)
+    lock = context.table_lock(row)
+    held = context.lock_number(row) * (record.HELD_FIRST + record.HELD_LAST) // record.OBJECT
+    writes_sell = Touch(changes=(f"{options.currency}.sell",))
+    writes_buy = Touch(changes=(f"{options.currency}.buy",))
     base = row * WIDTH
     sell, buy = cells[base + SELL], cells[base + BUY]
 
     def change() -> dict[str, Any]:
         done = 0
         while not context.finishing and (done < options.changes or not options.changes):
+            if at is not None:
+                try:
+                    at("acquire", lock.taking)
+                except Stop:
+                    break
             done += 1
             new_sell, new_buy = sell + done * STEP, buy + done * STEP
-            if at is not None:
-                at("acquire")
             asked = clock()
             lock.acquire()
-            cell = context.begin(SET_RATES, row, 0, asked, clock(), new_sell)
+            cell = context.begin(SET_RATES, held + row, 0, asked, clock(), new_sell)
             if at is not None:
-                at("write")
+                at("write", writes_sell)
             cells[base + SELL] = new_sell
             if at is not None:
-                at("write")
+                at("write", writes_buy)
             cells[base + BUY] = new_buy
             context.end(cell, new_buy, 0.0, 0.0, 0.0, clock())
             if at is not None:
-                at("release")
+                at("release", lock.giving)
             lock.release()
         return {"changes": done}
 

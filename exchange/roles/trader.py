@@ -9,10 +9,12 @@ from typing import Any
 
 from common.options import option
 from common.process.context import Context
+from common.process.turns import Stop
 from exchange import amounts, receipts
 from exchange.desk import STEPS as DESK_STEPS
 from exchange.desk import Batch, Desk, order
 from exchange.layout import BALANCE, ROWS
+from exchange.locking import MODES, PROPER
 from spooler.messages import SIZE as JOB_SIZE
 
 NEEDS_TABLE = True
@@ -43,6 +45,11 @@ class Options:
     balance: float = option(
         BALANCE, about="The private balance to begin with.", minimum=0, maximum=1e12
     )
+    locking: str = option(
+        PROPER,
+        about="How it uses the table's lock: as it should, or broken in a way that people do.",
+        choices=MODES,
+    )
     receipts: str = option(
         "", about="The channel to print a receipt for each trade through.", channel="send",
         message=JOB_SIZE,
@@ -56,10 +63,11 @@ def records(options: Options) -> int:
 
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open the desk and declare the first trades; returns what to do once the gate is open."""
-    desk = Desk(context, options.balance)
+    desk = Desk(context, options.balance, options.locking)
     printer = receipts.open_printer(context, options.receipts) if options.receipts else None
     # With receipts each trade is declared by itself: a receipt's record comes between two of them.
-    piece = 1 if printer is not None else PIECE
+    # Under a schedule a trader can be told to stop before any trade.
+    piece = 1 if printer is not None or context.turns is not None else PIECE
     drawn = amounts.portions(
         context.random,
         options.operations,
@@ -74,10 +82,13 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
         done = tried = 0
         for batch in coming:
             for part in batch.pieces(piece):
-                if context.finishing:
+                try:
+                    count = None if context.finishing else desk.deal(part)
+                except Stop:
+                    count = None
+                if count is None:
                     context.recorder.withdraw(part.declared.start)
                     return {"balance": desk.balance, "done": done}
-                count = desk.deal(part)
                 done += count
                 tried += len(part.orders)
                 if printer is not None and count:

@@ -47,7 +47,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
         while (message := take()) is not None:
             taken += 1
             if at is not None:
-                at("send")
+                at("send", channel.sending)
             asked = clock()
             # Handed on as it came, whole or not: the printer prints what it is given.
             channel.send(message.raw, message.job.priority)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.errors import MachineError
+from common.kernel.touch import Touch
 from common.options import option
 from common.process.context import Context
 from spooler.messages import SIZE
@@ -32,12 +33,11 @@ def records(options: Options) -> int:
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open the channel and the paper; returns what to do once the gate is open."""
     take = open_source(context, options.source)
-    paper, lock = context.paper()
+    page_file, lock = context.paper()
     sheet = 0 if context.addresses["paper"] else context.index % 255 + 1
-    page_file = os.open(
-        paper, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-    )
     clock, at = context.clock, context.at
+    # A paper of its own is nobody else's business.
+    sheet_touch = None if sheet else Touch(changes=("the paper",))
 
     def print_page(item: int, number: int, pages: int, letters: bytes) -> None:
         text = letters.decode("ascii", "backslashreplace")
@@ -46,7 +46,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
         try:
             written = os.write(page_file, line)
         except OSError as error:
-            raise MachineError(f"cannot print on {paper}: {error.strerror}") from None
+            raise MachineError(f"cannot print: {error.strerror}") from None
         cell = context.begin(PAGE, sheet, item, asked, asked, float(number))
         offset = os.lseek(page_file, 0, os.SEEK_CUR)
         context.end(cell, float(pages), float(offset - written), float(written), 0.0, clock())
@@ -56,19 +56,19 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
         while (taken := take()) is not None:
             job = taken.job
             if at is not None:
-                at("acquire")
+                at("acquire", lock.taking if lock else None)
             asked = clock()
             if lock is not None:
                 lock.acquire()
             entered = clock()
             for number in range(1, job.pages + 1):
                 if at is not None:
-                    at("print")
+                    at("print", sheet_touch)
                 print_page(job.item, number, job.pages, job.letters)
             cell = context.begin(PRINT, sheet, job.item, asked, entered, taken.declared)
             context.end(cell, taken.seen, float(job.priority), 0.0, 0.0, clock())
             if at is not None:
-                at("release")
+                at("release", lock.giving if lock else None)
             if lock is not None:
                 lock.release()
             printed += 1

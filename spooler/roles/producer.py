@@ -8,6 +8,7 @@ from typing import Any
 
 from common.options import option
 from common.process.context import Context
+from common.process.turns import Stop
 from spooler.messages import SIZE, Job, alphabet, offer
 from spooler.operations import PUT
 
@@ -43,11 +44,14 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     def produce() -> dict[str, Any]:
         placed = 0
         while not context.finishing and (placed < options.jobs or not options.jobs):
+            if context.at is not None:
+                try:
+                    context.at("send", channel.sending)
+                except Stop:
+                    break
             placed += 1
             urgent = int(every > 0 and placed % every == 0)
             letters = alphabet(context.index, placed)
-            if context.at is not None:
-                context.at("send")
             job = Job(letters, urgent, options.pages, context.item(placed))
             offer(context, channel, index, PUT, job)
             if placed % 1000 == 0:

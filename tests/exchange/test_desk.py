@@ -13,10 +13,10 @@ import pytest
 
 from common.history.merge import load_history
 from common.history.recorder import Recorder
-from common.kernel.channels import At
 from common.kernel.locks import none, posix_sem, sysv_sem
 from common.kernel.objects import Maker
 from common.kernel.tables import sysv_shm
+from common.kernel.touch import At, Touch
 from common.kernel.waits import Wait
 from common.process.context import Context
 from common.system import GRAIN
@@ -50,7 +50,8 @@ def open_desk(
     """Return a desk on these cells, with a real history file."""
     context = SimpleNamespace(
         table=lambda: SimpleNamespace(cells=cells),
-        table_lock=lambda: lock,
+        table_lock=lambda row=0: lock,
+        lock_number=lambda row: 1,
         at=at,
         recorder=Recorder(path, "teller", "teller", 0, 64),
     )
@@ -97,7 +98,9 @@ def test_what_the_check_refuses_writes_nothing(tmp_path: Path) -> None:
 def test_steps_come_in_the_order_of_the_accesses(tmp_path: Path) -> None:
     """acquire, check, read, write, release: between check and read lies the sale's gap."""
     steps: list[str] = []
-    desk = open_desk(tmp_path / "a.rec", Watched(), no_lock(), at=steps.append)
+    desk = open_desk(
+        tmp_path / "a.rec", Watched(), no_lock(), at=lambda step, _touch=None: steps.append(step)
+    )
     desk.trade(False, 0, 1.0, 1)
     assert steps == ["acquire", "check", "read", "write", "release"]
 
@@ -111,7 +114,7 @@ def test_the_quick_calls_hold_the_lock(kind: str, tmp_path: Path, maker: Maker, 
     other = module.attach(address, Wait(0.01), "the lock").quick
     seen: list[bool] = []
 
-    def look(step: str) -> None:
+    def look(step: str, _touch: Touch | None = None, /) -> None:
         assert other.take is not None
         assert other.give is not None
         try:
@@ -144,7 +147,7 @@ def test_what_was_in_flight_is_known_after_kill_9(
     def trade() -> None:
         reached = 0
 
-        def kill(name: str) -> None:
+        def kill(name: str, _touch: Touch | None = None, /) -> None:
             nonlocal reached
             reached += name == step
             if reached == 3:

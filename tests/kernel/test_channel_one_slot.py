@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from common.errors import KernelObjectError, WaitExpired
-from common.kernel.channels import At, one_slot
+from common.kernel.channels import At, Touch, one_slot
 from common.kernel.objects import Maker
 from common.kernel.tables import sysv_shm
 from common.kernel.waits import Wait
@@ -77,7 +77,7 @@ def test_two_producers_see_one_star(open_slot: Open) -> None:
     """Both were told that the slot is free: the first message is gone."""
     other = open_slot()
 
-    def interrupt(step: str) -> None:
+    def interrupt(step: str, _touch: Touch | None = None, /) -> None:
         assert step == "write"
         other.send(FIRST)
 
@@ -94,7 +94,7 @@ def test_two_consumers_see_one_letter(open_slot: Open) -> None:
     sender.send(FIRST)
     other = open_slot()
     taken: list[bytes | None] = []
-    slow = open_slot(at=lambda _step: taken.append(other.receive()))
+    slow = open_slot(at=lambda _step, _touch=None: taken.append(other.receive()))
     taken.append(slow.receive())
     assert taken == [FIRST, b"*" + FIRST[1:]]
 
@@ -171,7 +171,7 @@ def test_semaphores_let_one_producer_in_at_a_time(maker: Maker) -> None:
     address = one_slot.make(one_slot.Options(sync="semaphores"), SIZE, LOCK, maker)
     other = one_slot.attach(address, "send", Wait(SHORT), WHAT)
 
-    def interrupt(_step: str) -> None:
+    def interrupt(_step: str, _touch: Touch | None = None, /) -> None:
         with pytest.raises(WaitExpired, match=f"the free slot of {WHAT}"):
             other.send(FIRST)
 

@@ -9,7 +9,7 @@ import pytest
 
 from common import kinds
 from common.errors import KernelObjectError, WaitExpired
-from common.kernel.channels import At, ring
+from common.kernel.channels import At, Touch, ring
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
 
@@ -43,7 +43,7 @@ def once(step: str, action: Callable[[], object]) -> At:
     """Return a hook that runs ``action`` the first time that ``step`` is reached."""
     pending = [action]
 
-    def at(reached: str) -> None:
+    def at(reached: str, _touch: Touch | None = None, /) -> None:
         if reached == step and pending:
             pending.pop()()
 
@@ -90,12 +90,12 @@ def test_the_mutex_keeps_the_second_producer_out(open_ring: Open) -> None:
 
 
 def test_the_steps_are_called_in_order(open_ring: Open) -> None:
-    """Alone inside, the position read, the message copied and the position not yet written."""
+    """Room, alone inside, position read, message copied, and the position written."""
     steps: list[str] = []
-    handle = open_ring("none", steps.append)
+    handle = open_ring("none", lambda step, _touch=None: steps.append(step))
     handle.send(b"a")
     handle.receive()
-    assert steps == ["check", "read", "write"] * 2
+    assert steps == ["acquire", "check", "read", "write", "release"] * 2
 
 
 def test_positions_grow_past_the_end_of_the_ring(open_ring: Open) -> None:

@@ -6,17 +6,18 @@
   ``lock`` is the address of the lock that guards a channel in shared memory; others ignore it.
 - ``attach(address, mode, wait, what, at) -> Channel``: a child opens its end; ``mode`` is
   ``"send"`` or ``"receive"``, ``at`` the step hook of the process or None.
+- ``reset(address)``: take out whatever stands in it; the launcher asks while nobody uses it.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one channel makes at
   most, beside its lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-# A step hook: called with the step's name at each marked point.
-At = Callable[[str], None]
+from common.kernel.touch import At, Touch
+
+__all__ = ["At", "Channel", "Touch", "Window", "framed"]
 
 
 class Window(NamedTuple):
@@ -35,10 +36,13 @@ class Channel(Protocol):
     """Messages of bounded size, whole or not at all.
 
     ``window`` describes the last send or receive where the lab itself synchronises (shared
-    memory), and is None where the kernel does.
+    memory), and is None where the kernel does. ``sending`` and ``receiving`` are what the first
+    step of a send and of a receive touch.
     """
 
     window: Window | None
+    sending: Touch
+    receiving: Touch
 
     def send(self, message: bytes, priority: int = 0) -> None:
         """Send one message; 0 is normal, higher is more urgent (kinds without priority ignore it).
@@ -52,6 +56,9 @@ class Channel(Protocol):
 
         Blocks while the channel is empty. Raises ``WaitExpired`` and ``ObjectVanished``.
         """
+
+    def restart(self) -> None:
+        """Forget what was received ahead; the launcher has emptied the channel."""
 
     def close(self) -> None:
         """Let go of the handle; the object stays."""

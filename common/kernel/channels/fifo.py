@@ -8,6 +8,7 @@ answers into each client's own. With priorities there is one FIFO for each.
 from __future__ import annotations
 
 import errno
+import operator
 import os
 import select
 import stat
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import KernelObjectError, NotPermitted, ObjectVanished, WaitExpired
-from common.kernel.channels import At, Window
+from common.kernel.channels import At, Touch, Window
 from common.kernel.locks import Address
 from common.kernel.waits import Wait
 from common.options import option
@@ -77,6 +78,19 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
     return Fifo(address, mode, wait, what)
 
 
+def reset(address: Address) -> None:
+    """Read away whatever stands in the FIFOs."""
+    for path in address["paths"]:
+        fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            while os.read(fd, 1 << 16):
+                pass
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(fd)
+
+
 class Fifo:
     """One process's end of the channel."""
 
@@ -95,6 +109,8 @@ class Fifo:
         self._normal = len(self._paths) - 1
         self._poll = select.poll()
         self._fds: list[int] = []
+        self.sending = Touch(changes=(what,), ready=self._has_room)
+        self.receiving = Touch(changes=(what,), ready=self._has_any)
         if mode == "send":
             self._fds = [self._open(path, os.O_WRONLY) for path in self._paths]
         else:
@@ -134,6 +150,22 @@ class Fifo:
                 continue
             return data if len(data) == self._size else self._split(data)
         return self._receive_when_any()
+
+    def _has_room(self) -> bool:
+        room = select.poll()
+        for fd in self._fds:
+            if fd == _NOT_OPEN:
+                # The first send opens it, once there is a reader.
+                return True
+            room.register(fd, select.POLLOUT)
+        return len(room.poll(0)) == len(self._fds)
+
+    def _has_any(self) -> bool:
+        return bool(operator.length_hint(self._ahead) or self._poll.poll(0)) or self._wait.finishing
+
+    def restart(self) -> None:
+        """Forget the frames that were read ahead."""
+        self._ahead = iter(())
 
     def close(self) -> None:
         """Close the descriptors."""

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import KernelObjectError
-from common.kernel.channels import At, Window
+from common.kernel.channels import At, Touch, Window
 from common.kernel.locks import Address
-from common.kernel.sysv import Semaphore
+from common.kernel.sysv import Semaphore, set_value
 from common.kernel.tables import sysv_shm
 from common.kernel.waits import Wait
 from common.options import option
@@ -86,6 +86,18 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
     return Slot(address, wait, what, at)
 
 
+def reset(address: Address) -> None:
+    """Make the slot free again."""
+    opened = sysv_shm.attach(address["memory"])
+    used = _REST + address["message_size"] - _LETTERS
+    opened.bytes[:used] = bytes(used)
+    opened.bytes[0] = _TAKEN
+    opened.close()
+    if "put" in address:
+        set_value(address["put"], 1)
+        set_value(address["get"], 0)
+
+
 class Slot:
     """One process's handle of the slot.
 
@@ -106,11 +118,20 @@ class Slot:
         # The star and the letters themselves tell the other side: nothing is left to say.
         self._tell_filled: Callable[[], None] = _nothing
         self._tell_taken: Callable[[], None] = _nothing
+        slot = self._bytes
+        self.sending = Touch(reads=(what,), ready=lambda: slot[0] == _TAKEN)
+        self.receiving = Touch(reads=(what,), ready=lambda: slot[0] != _TAKEN or wait.finishing)
+        self._fill = self._empty = Touch(changes=(what,))
         if "put" in address:
             put = Semaphore(address["put"], wait, f"the free slot of {what}")
             get = Semaphore(address["get"], wait, f"letters in {what}", drains=True)
             self._until_free, self._tell_filled = put.wait, get.post
             self._until_full, self._tell_taken = get.wait, put.post
+            room, filled = f"room in {what}", f"letters in {what}"
+            self.sending = Touch(changes=(room,), ready=lambda: put.value > 0)
+            self.receiving = Touch(changes=(filled,), ready=lambda: get.value > 0 or wait.finishing)
+            self._fill = Touch(changes=(what, filled))
+            self._empty = Touch(changes=(what, room))
 
     def send(self, message: bytes, priority: int = 0) -> None:
         """Send one message of exactly the channel's size, which must not begin with `*`."""
@@ -124,7 +145,7 @@ class Slot:
         slot = self._bytes
         entered = time.monotonic_ns()
         if self._at is not None:
-            self._at("write")
+            self._at("write", self._fill)
         for n in range(_LETTERS):  # as in the lecture: one letter after another
             slot[n] = message[n]
         slot[_REST : _REST + self._size - _LETTERS] = message[_LETTERS:]
@@ -138,12 +159,15 @@ class Slot:
         slot = self._bytes
         entered = time.monotonic_ns()
         if self._at is not None:
-            self._at("read")
+            self._at("read", self._empty)
         message = bytes(slot[:_LETTERS]) + bytes(slot[_REST : _REST + self._size - _LETTERS])
         slot[0] = _TAKEN
         self.window = Window(entered, time.monotonic_ns(), THE_SLOT, THE_SLOT)
         self._tell_taken()
         return message
+
+    def restart(self) -> None:
+        """Do nothing: nothing is received ahead."""
 
     def close(self) -> None:
         """Let go of the memory."""

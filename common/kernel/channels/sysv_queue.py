@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import sysv_ipc
 
 from common.errors import KernelObjectError, LabError, MachineError, NotPermitted, ObjectVanished
-from common.kernel.channels import At, Window
+from common.kernel.channels import At, Touch, Window
 from common.kernel.locks import Address
 from common.kernel.waits import TICK, Deadline, Wait
 from common.options import option
@@ -89,6 +89,13 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
     return Queue(address, wait, what)
 
 
+def reset(address: Address) -> None:
+    """Take out every message."""
+    queue = sysv_ipc.MessageQueue(address["key"], max_message_size=address["message_size"])
+    while queue.current_messages:
+        queue.receive(False)
+
+
 class Queue:
     """One process's handle of the queue.
 
@@ -110,6 +117,12 @@ class Queue:
         except sysv_ipc.Error as error:
             raise self._explained(error) from error
         self._send, self._receive = queue.send, queue.receive
+        # All messages of a channel have one size.
+        most = queue.max_size // self._size
+        self.sending = Touch(changes=(what,), ready=lambda: queue.current_messages < most)
+        self.receiving = Touch(
+            changes=(what,), ready=lambda: queue.current_messages > 0 or wait.finishing
+        )
         self.send, self.receive = self._calls()
 
     def _calls(self) -> tuple[Callable[..., None], Callable[[], bytes | None]]:
@@ -137,6 +150,9 @@ class Queue:
                 raise self._explained(error) from error
 
         return send, receive
+
+    def restart(self) -> None:
+        """Do nothing: nothing is received ahead."""
 
     def close(self) -> None:
         """Do nothing: a key and an id need no closing."""

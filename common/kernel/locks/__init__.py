@@ -3,6 +3,8 @@
 - ``Options``: a frozen dataclass of :func:`common.options.option` fields; may have none.
 - ``make(options, maker) -> Address``: the launcher creates the objects, free to be taken.
 - ``attach(address, wait, what) -> Lock``: a child opens them; ``what`` names the lock in messages.
+- ``reset(address)``: set the objects back to free, whoever holds them; the launcher asks.
+- ``holder(address) -> pid | None``: which process has it, as far as the kernel tells.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one lock makes.
 """
 
@@ -10,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
+
+from common.kernel.touch import Touch
 
 Address = Mapping[str, Any]
 
@@ -50,6 +54,14 @@ class Lock(Protocol):
     @property
     def quick(self) -> Quick:
         """The bare calls, for loops that are measured."""
+
+    @property
+    def taking(self) -> Touch | None:
+        """What acquiring touches; None where there is nothing to acquire."""
+
+    @property
+    def giving(self) -> Touch | None:
+        """What releasing touches."""
 
     def close(self) -> None:
         """Let go of the handle; the object stays."""

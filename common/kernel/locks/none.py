@@ -37,8 +37,19 @@ def attach(address: Address, wait: Wait, what: str) -> NoLock:
     return NoLock()
 
 
+def reset(address: Address) -> None:
+    """Do nothing: it is always free."""
+
+
+def holder(address: Address) -> int | None:
+    """Return None: nobody ever holds it."""
+    return None
+
+
 class NoLock:
     """Acquire and release do nothing, as cheaply as a call can."""
+
+    taking = giving = None
 
     def __init__(self) -> None:
         self.acquire = self.release = _nothing

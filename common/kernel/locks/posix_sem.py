@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import posix_ipc
 
 from common.errors import KernelObjectError, NotPermitted, ObjectVanished
+from common.kernel import touch
 from common.kernel.locks import Address, Quick
 from common.kernel.waits import Wait
 
@@ -51,11 +52,27 @@ def attach(address: Address, wait: Wait, what: str) -> PosixSemaphoreLock:
     return PosixSemaphoreLock(semaphore, wait, what)
 
 
+def reset(address: Address) -> None:
+    """Set the semaphore back to 1; there is no call for it, so it is taken and given."""
+    semaphore = posix_ipc.Semaphore(address["name"])
+    while semaphore.value > 1:
+        semaphore.acquire(0)
+    while semaphore.value < 1:
+        semaphore.release()
+    semaphore.close()
+
+
+def holder(address: Address) -> int | None:
+    """Return None: nobody can tell who holds a POSIX semaphore."""
+    return None
+
+
 class PosixSemaphoreLock:
     """The lock of one process; ``acquire`` and ``release`` are closures over the bare calls."""
 
     def __init__(self, semaphore: posix_ipc.Semaphore, wait: Wait, what: str) -> None:
         self.acquire, self.release, self.quick = _calls(semaphore, wait, what)
+        self.taking, self.giving = touch.of_lock(what, lambda: semaphore.value > 0)
         self.close = semaphore.close
 
 

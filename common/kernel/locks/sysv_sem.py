@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import sysv_ipc
 
 from common.errors import KernelObjectError
+from common.kernel import touch
 from common.kernel.locks import Address, Quick
-from common.kernel.sysv import Semaphore
+from common.kernel.sysv import Semaphore, last_pid, set_value
 from common.kernel.waits import Wait
 from common.options import option
 
@@ -49,6 +50,16 @@ def attach(address: Address, wait: Wait, what: str) -> SysvSemaphoreLock:
     return SysvSemaphoreLock(Semaphore(address["key"], wait, what, undo=address["undo"]), what)
 
 
+def reset(address: Address) -> None:
+    """Set the semaphore back to 1, which also clears every process's undo (semctl(2), SETVAL)."""
+    set_value(address["key"], 1)
+
+
+def holder(address: Address) -> int | None:
+    """Return the process that changed a semaphore last, if it is taken now (semctl(2), GETPID)."""
+    return last_pid(address["key"])
+
+
 class SysvSemaphoreLock:
     """The lock of one process; ``acquire`` and ``release`` are closures over the bare calls."""
 
@@ -62,6 +73,7 @@ class SysvSemaphoreLock:
             (sysv_ipc.Error,),
             lambda error: semaphore.vanished(),
         )
+        self.taking, self.giving = touch.of_lock(what, lambda: semaphore.value > 0)
         self.close = semaphore.close
 
 

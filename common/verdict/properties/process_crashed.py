@@ -38,7 +38,7 @@ def _crashed(process: ProcessOutcome) -> bool:
 
 
 def _without_summary(process: ProcessOutcome) -> bool:
-    return process.exit == 0 and process.phase != "done" and not process.guest
+    return process.exit == 0 and process.phase not in ("done", "left") and not process.guest
 
 
 def _sentence(case: Case, process: ProcessOutcome) -> str:
