@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 import exchange
 from common.history import record, store
-from common.history.merge import LAYOUT
+from common.history.mapped import LAYOUT
 from common.history.outcome import Outcome, ProcessOutcome
 from common.scenario.load import load
 from common.scenario.plan import Plan, plan
@@ -115,7 +115,8 @@ def _records(
         # What an operation reads is what the last one before it wrote that was not lost.
         read[here] = STOCK + np.cumsum(kept) - kept
     records = np.zeros(count, LAYOUT)
-    records["kind"] = np.where(buying, BUY, SELL) + row * record.OBJECT
+    held = record.TABLE_LOCK * (record.HELD_FIRST + record.HELD_LAST) if locked else 0
+    records["kind"] = np.where(buying, BUY, SELL) + row * record.OBJECT + held
     records["v0"] = amount
     records["v1"] = np.where(buying, rate, read)
     records["v2"] = rate
@@ -150,7 +151,7 @@ def _balance(mine: npt.NDArray[Any]) -> float:
 def _final(records: npt.NDArray[Any], initial: list[list[float]]) -> list[list[float]]:
     """Return the rows at the end: each stock as its last operation wrote it."""
     rows = [list(row) for row in initial]
-    written = records["kind"] // record.OBJECT
+    written = records["kind"] // record.OBJECT % record.OBJECT
     for number, row in enumerate(rows):
         last = np.flatnonzero(written == number)[-1]
         row[layout.STOCK] = float(records["v4"][last])

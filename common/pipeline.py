@@ -54,7 +54,7 @@ def perform(
         )
         outcome = supervisor.perform()
         _stored(store.write_outcome, run_dir, outcome)
-        document, case = _judge(run_dir, systems)
+        document, case = _judge(run_dir, systems, progress)
         _stored(store.write_verdict, run_dir, document)
         for finding in document["findings"]:
             log("finding", **finding)
@@ -68,17 +68,26 @@ def perform(
     return document
 
 
-def judge_run(run_dir: Path, systems: Mapping[str, System]) -> dict[str, Any]:
+def judge_run(
+    run_dir: Path, systems: Mapping[str, System], progress: Listener | None = None
+) -> dict[str, Any]:
     """Judge a stored run again, from its files alone; raises ``StoredRunError``."""
-    return _judge(run_dir, systems)[0]
+    return _judge(run_dir, systems, progress)[0]
 
 
-def _judge(run_dir: Path, systems: Mapping[str, System]) -> tuple[dict[str, Any], Case]:
+def _judge(
+    run_dir: Path, systems: Mapping[str, System], progress: Listener | None
+) -> tuple[dict[str, Any], Case]:
     # Imported late: the judge brings numpy, which the processes must not wait for.
     from common.verdict.judge import judge
 
     case = store.load_case(run_dir, operations_of(list(systems.values())))
-    verdict = judge(case)
+
+    def judging(what: str, done: int, of: int) -> None:
+        if progress is not None:
+            progress("judging", what=what, done=done, of=of)
+
+    verdict = judge(case, judging)
     remarks = [remark for name in case.plan.systems for remark in systems[name].remarks(case.plan)]
     return run_document(case.plan, case.outcome, verdict, run_dir, remarks), case
 

@@ -1,4 +1,7 @@
-"""Where runs are stored: ``<out>/<scenario>/<UTC time>-<seed>/``, with a ``latest`` link."""
+"""Where runs are stored: ``<out>/<scenario>/<UTC time>-<seed>/``, with a ``latest`` link.
+
+Comparisons lie beside them: ``compare-<UTC time>/``, with a ``latest-compare`` link.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,35 @@ OUT = Path("runs")
 
 def make(out: Path, scenario: str, seed: int) -> Path:
     """Make the directory of a new run and point ``latest`` at it; raises ``UsageError``."""
-    parent = out / scenario
+    return _make(out / scenario, "{stamp}-" + str(seed), "latest")
+
+
+def make_comparison(out: Path, scenario: str) -> Path:
+    """Make the directory of a new comparison and point ``latest-compare`` at it."""
+    return _make(out / scenario, "compare-{stamp}", "latest-compare")
+
+
+def make_exploration(out: Path, scenario: str) -> Path:
+    """Make the directory of a new exploration and point ``latest-explore`` at it."""
+    return _make(out / scenario, "explore-{stamp}", "latest-explore")
+
+
+def _make(parent: Path, title: str, latest: str) -> Path:
     now = time.time()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f".{int(now * 1e6) % 1_000_000:06d}Z"
+    name = title.format(stamp=stamp)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1000):
-            run_dir = parent / (f"{stamp}-{seed}" + (f"-{attempt}" if attempt else ""))
+            run_dir = parent / (name + (f"-{attempt}" if attempt else ""))
             try:
                 run_dir.mkdir(mode=0o700)
                 break
             except FileExistsError:
                 continue
-        link = parent / f".latest-{os.getpid()}-{stamp}"
+        link = parent / f".{latest}-{os.getpid()}-{stamp}"
         link.symlink_to(run_dir.name)
-        link.replace(parent / "latest")
+        link.replace(parent / latest)
     except OSError as error:
         raise UsageError(
             f"cannot keep the run in {parent}: {error.strerror}", "choose a directory with --out"

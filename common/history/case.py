@@ -68,9 +68,15 @@ class Case:
         """
         history = self.history
         found = history.record(reader)
-        same = writes[(history.objects[writes] == found["object"]) & (writes != reader)]
-        same = same[history.gather(written, same) == found[read]]
-        entered = history.gather("entered", same)
-        possible = entered <= found["left"]
-        same, entered = same[possible], entered[possible]
-        return int(same[np.argmax(entered)]) if len(same) else None
+        latest: tuple[int, int] | None = None
+        for which, within in history.pieces(writes):
+            same = within + history.bounds[which]
+            chosen = (history.objects[same] == found["object"]) & (same != reader)
+            chosen[chosen] = history.cells(written, which, within[chosen]) == found[read]
+            entered = history.cells("entered", which, within[chosen])
+            possible = np.flatnonzero(entered <= found["left"])
+            if len(possible):
+                at = possible[np.argmax(entered[possible])]
+                if latest is None or entered[at] > latest[0]:
+                    latest = int(entered[at]), int(same[chosen][at])
+        return latest[1] if latest else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from common.history import overlap
-from common.history.merge import History
+from common.history import overlap, scratch
+from common.history.merge import History, States
 from common.history.operations import Effect
 from common.history.outcome import Outcome
 
@@ -23,8 +25,8 @@ def measure(history: History, outcome: Outcome) -> dict[str, Any]:
     """
     lasts = [_last_end(history, which) for which in range(len(history.processes))]
     wall = max(0.0, (max(lasts, default=0) - outcome.gate_ns) / 1e9)
-    refused = int(np.count_nonzero(history.refused))
-    in_flight = int(np.count_nonzero(history.in_flight))
+    refused = int(history.tallies[:, States.REFUSED].sum())
+    in_flight = int(history.tallies[:, States.IN_FLIGHT].sum())
     operations = len(history) - in_flight
     found = overlap.places(history)
     cpu = {process.name: process.cpu_s for process in outcome.processes}
@@ -51,7 +53,7 @@ def _last_end(history: History, which: int) -> int:
 
 
 def _by_name(history: History) -> dict[str, int]:
-    counts = np.bincount(history.codes[~history.in_flight], minlength=256)
+    counts = history.tallies[:, [States.DONE, States.REFUSED]].sum((0, 1))
     return {
         operation.name: int(counts[code])
         for code, operation in sorted(history.operations.items())
@@ -61,11 +63,7 @@ def _by_name(history: History) -> dict[str, int]:
 
 def _waits(history: History) -> dict[str, float]:
     """Return how long processes waited between asking for a lock and having it (µs)."""
-    waited = history.column("entered")
-    waited -= history.column("asked")
-    waited = waited[~history.in_flight]
-    # Where the kernel synchronises, asking and entering are one moment: no lock was waited for.
-    waited = waited[waited > 0]
+    waited = scratch.join(_waited(history), np.int64)
     if not len(waited):
         return {"median_us": 0.0, "p99_us": 0.0, "max_us": 0.0, "total_s": 0.0}
     total, longest = int(waited.sum()), int(waited.max())
@@ -79,24 +77,34 @@ def _waits(history: History) -> dict[str, float]:
     }
 
 
+def _waited(history: History) -> Iterator[npt.NDArray[np.int64]]:
+    for which, begin, end in history.slices():
+        found = history.cells("entered", which, slice(begin, end))
+        found -= history.cells("asked", which, slice(begin, end))
+        start = history.bounds[which]
+        flying = history.in_flight[start + begin : start + end]
+        # Where the kernel synchronises, asking and entering are one moment: nothing was waited for.
+        yield found[(found > 0) & ~flying]
+
+
 def _fairness(history: History, outcome: Outcome, lasts: list[int]) -> dict[str, Any]:
     """Return Jain's index over operations per second of the processes of the busiest effect.
 
     1 is fair, 1/n means that one of n processes did everything (Jain, Chiu and Hawe, 1984).
     ``smallest`` and ``largest`` are shares of the sum of all rates.
     """
-    counts = np.bincount(history.codes[history.done], minlength=256)
+    done = history.tallies[:, States.DONE]
     totals: dict[Effect, int] = {}
     for code, operation in history.operations.items():
-        totals[operation.effect] = totals.get(operation.effect, 0) + int(counts[code])
+        totals[operation.effect] = totals.get(operation.effect, 0) + int(done[:, code].sum())
     busiest = max(totals, key=lambda effect: totals[effect], default=None)
     if busiest is None or not totals[busiest]:
         return {"effect": "", "jain": 1.0, "smallest": 1.0, "largest": 1.0}
-    cuts = np.searchsorted(history.select(busiest), history.bounds)
+    codes = [code for code, each in history.operations.items() if each.effect is busiest]
     rates = [
-        done * 1e9 / max(1, last - outcome.gate_ns)
-        for done, last in zip(np.diff(cuts).tolist(), lasts, strict=True)
-        if done
+        count * 1e9 / max(1, last - outcome.gate_ns)
+        for count, last in zip(done[:, codes].sum(1).tolist(), lasts, strict=True)
+        if count
     ]
     return {
         "effect": str(busiest),

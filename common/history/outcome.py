@@ -45,7 +45,8 @@ class Outcome:
     somebody removed the table meanwhile; ``kept`` says that the objects were left in place on
     request. ``paper`` is the paper's file name in the run directory. ``deadlock`` tells who waited
     for what when nobody could go on (``process``, ``step``, ``waits_for``, ``holder``), else it is
-    empty.
+    empty. ``lock_values`` holds what each lock of the table stood at in the end (1: free), None for
+    a kind that does not tell.
     """
 
     gate_ns: int
@@ -60,3 +61,4 @@ class Outcome:
     vanished: str | None = None
     kept: bool = False
     deadlock: list[dict[str, Any]] = field(default_factory=list)
+    lock_values: list[int | None] = field(default_factory=list)

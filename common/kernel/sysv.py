@@ -131,6 +131,15 @@ def set_value(key: int, value: int) -> None:
     sysv_ipc.Semaphore(key).value = value
 
 
+def get_value(key: int) -> int | None:
+    """Return the value of a semaphore that this process has not open; None when it is gone."""
+    try:
+        found: int = sysv_ipc.Semaphore(key).value
+    except sysv_ipc.Error:
+        return None
+    return found
+
+
 def last_pid(key: int) -> int | None:
     """Return who changed a semaphore last, None while its value is above 0 or when it is gone."""
     try:

@@ -79,6 +79,11 @@ def read_rows(plan: Plan, table: dict[str, Any]) -> list[list[float]]:
     return [cells[at : at + width] for at in range(0, len(cells), width)]
 
 
+def lock_values(table: dict[str, Any]) -> list[int | None]:
+    """Return what each lock of the table stands at now."""
+    return [kinds.load(kinds.LOCKS, lock["kind"]).value(lock["at"]) for lock in table["locks"]]
+
+
 def _refuse_foreign(rows: list[list[float]], options: dict[str, Any]) -> None:
     # A file that is continued was an exchange's: whatever else it is, nobody wants it overwritten.
     values = [value for row in rows for value in row]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import time
 from pathlib import Path
 
@@ -27,18 +28,27 @@ def state(pid: int) -> str:
     return STATES.get(letter, letter)
 
 
+def waiting(path: Path) -> tuple[int, str]:
+    """Return since when (ns) the process of this history file waits, and for what; 0: it does not.
+
+    Raises ``OSError`` and ``struct.error`` when it has not come to its history.
+    """
+    with path.open("rb") as file:
+        file.seek(record.STATUS_OFFSET)
+        since, text = record.STATUS.unpack(file.read(record.STATUS.size))
+    return since, text.partition(bytes(1))[0].decode(errors="replace")
+
+
 def standing(path: Path) -> str:
     """Return what the process of this history file says it waits for, and for how long."""
     try:
-        with path.open("rb") as file:
-            file.seek(record.STATUS_OFFSET)
-            since, text = record.STATUS.unpack(file.read(record.STATUS.size))
-    except OSError:
+        since, text = waiting(path)
+    except (OSError, struct.error):
         return "it had not come to its history"
     if not since:
         return "not in a wait of the lab's"
     waited = (time.monotonic_ns() - since) / 1e9
-    return f"waiting for {text.rstrip(bytes(1)).decode(errors='replace')} for {waited:.1f} s"
+    return f"waiting for {text} for {waited:.1f} s"
 
 
 def where(pid: int, path: Path) -> str:

@@ -109,9 +109,13 @@ class Stage:
     def close(self) -> None:
         """Send everybody away who still stands."""
         for player in self.players:
+            # The word from where it stands, if it stands, and the one that there is no other time.
+            stands = player.stand is not None
             self._say(player, turns.LEAVE)
             while player.stand is not None:
                 self._hear(player)
+            if stands:
+                self._say(player, turns.LEAVE)
 
     def enabled(self) -> list[int]:
         """Return the numbers of the processes that can pass now."""
@@ -261,6 +265,6 @@ class Stage:
 _OVER = tuple(b'{"type": "%s"' % kind for kind in (b"left", b"summary", b"error"))
 
 
-def switches(order: Iterable[int]) -> int:
+def switches(order: Iterable[object]) -> int:
     """Return how often another process goes on than the one before."""
     return sum(one != other for one, other in itertools.pairwise(order))

@@ -21,6 +21,7 @@ from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
 from common.process import addresses, gate, inspect, jobs, reports, spawn
+from common.process.deadlocks import Watch
 from common.process.interrupts import Interrupts
 from common.process.members import Member, Members
 from common.process.reception import Listener, Reception
@@ -61,6 +62,7 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.members = Members(plan, self.selector, listener)
         self.gate_ns = 0
+        self.watch: Watch | None = None
 
     def perform(self) -> Outcome:
         """Run the plan to its end; returns what was observed, with every object removed.
@@ -151,6 +153,8 @@ class Supervisor:
             self.members.enter("ready", "run")
             if self.direct is not None:
                 deadlock = self._conduct(reception, self.direct)
+            else:
+                self.watch = Watch(self.addresses)
             self._until("run", plan.deadlines.run, self.members.all_ended)
         self.members.kill()
         self.members.dismiss_guests()
@@ -162,12 +166,13 @@ class Supervisor:
             processes=[member.outcome for member in self.members],
             initial=initial,
             paper="paper.txt" if plan.paper is not None else None,
-            deadlock=deadlock,
+            deadlock=self.watch.found if self.watch is not None else deadlock,
         )
         try:
             outcome.final = addresses.read_rows(plan, table) if table else None
         except (ObjectVanished, NotPermitted) as error:
             outcome.vanished = str(error)
+        outcome.lock_values = addresses.lock_values(table) if table else []
         return outcome
 
     def _conduct(
@@ -268,6 +273,8 @@ class Supervisor:
         return done()
 
     def _stopped(self, phase: str) -> bool:
+        if self.watch is not None and self.watch.found:
+            return True
         return bool(self.interrupts.received) or (phase == "start" and self.members.any_ended())
 
     def _finish(self, done: Callable[[], bool]) -> None:
@@ -285,12 +292,15 @@ class Supervisor:
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             # At the deadline all that has happened is still looked at: a launcher that was
             # stopped meanwhile must not blame its children.
-            ready = self.selector.select(left)
+            pause = left if self.watch is None else self.watch.pause(left)
+            ready = self.selector.select(pause)
             for key, _events in ready:
                 # An event served a moment ago may have closed what this one is about.
                 if self.selector.get_map().get(key.fd) is key:
                     key.data()
             self.members.finish_stages()
+            if self.watch is not None:
+                self.watch.look(self.members)
             if left == 0 and not ready and not done():
                 return False
         return True

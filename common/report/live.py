@@ -22,7 +22,9 @@ class Progress:
         self._show()
 
     def __call__(self, event: str, **facts: object) -> None:
-        """Take an event of the run; ``progress`` events move the line."""
+        """Take an event of the run; ``progress`` and ``judging`` events move the line."""
+        if event == "judging" and time.monotonic() - self._shown > 0.1:
+            self._show(f", judging {facts['what']} ({facts['done']} of {facts['of']})")
         if event == "progress" and isinstance(facts.get("done"), int):
             self._done[str(facts["process"])] = int(str(facts["done"]))
             if time.monotonic() - self._shown > 0.1:
@@ -34,9 +36,10 @@ class Progress:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
 
-    def _show(self) -> None:
+    def _show(self, more: str = "") -> None:
         if self._enabled:
             self._shown = time.monotonic()
             done = sum(self._done.values())
-            sys.stderr.write(f"\r\x1b[K{self._label}" + (f": {done:,} operations" if done else ""))
+            told = (f": {done:,} operations" if done else "") + more
+            sys.stderr.write(f"\r\x1b[K{self._label}{told}")
             sys.stderr.flush()

@@ -8,14 +8,18 @@ from common import kinds
 from common.history.case import Case
 from common.history.operations import Effect
 from common.scenario.plan import ChannelPlan
+from common.verdict.race_causes import REMEDIES, cause_of, guarded
 
 _WITH = {
     "lost_update": "with a lock, whoever came second would have read what the first had written",
     "negative_stock": "with a lock, nobody would have written between the check and the read",
     "torn_read": "with a lock, nobody would have read between the two writes of a change",
     "pages_interleaved": "with a lock, the pages of one job would have followed one another",
+    "data_race": "with a lock, the one would have come after the other, in whatever order",
 }
 _WITHOUT = {
+    "deadlock": "one order in which all take their locks, such as that of the rows: without two "
+    "who wait for each other there is no circle",
     "process_crashed": "no lock prevents this: its last words are in stderr.txt and log.jsonl of "
     "the run",
     "process_hung": "look at what it waited for, and who should have given it",
@@ -26,11 +30,18 @@ _WITHOUT = {
 
 def prevention(case: Case, kind: str, witnesses: list[int]) -> str:
     """Return a sentence on what would have prevented a finding; ``witnesses`` are positions."""
+    if kind == "starvation":
+        return (
+            "a lock that is handed to whoever has waited longest, as a System V semaphore is on "
+            "Linux; a POSIX one goes to whoever comes in time, and a pause before taking it helps"
+        )
     if not witnesses:
         return _WITHOUT.get(kind, "the run does not tell")
     plan = case.plan
     benefit = _WITH.get(kind, "with a lock, one would have come after the other")
     place = case.history.operation(witnesses[0]).place
+    if kind == "data_race" and guarded(case):
+        return REMEDIES[cause_of(case, witnesses[0], witnesses[-1])]
     if place == "table" and plan.table is not None:
         return _lock(case, "table.lock", plan.table.lock.kind, benefit, witnesses)
     if kind == "pages_interleaved" and plan.paper is not None:
@@ -48,6 +59,11 @@ def _channels(case: Case, witnesses: list[int]) -> str:
     channels = [channel for number in numbers if (channel := case.channel(number))]
     # A job that a race spoilt may show only further on.
     for channel in [*channels, *case.plan.channels]:
+        if channel.part.options.get("undo"):
+            return (
+                f"channels.{channel.name}.undo is true: SEM_UNDO is for locks, and a count of what "
+                f"is there must outlive who counted"
+            )
         if channel.part.options.get("sync") == "star":
             return (
                 f"channels.{channel.name}.sync is star: two who see the star both write; with "

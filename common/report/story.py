@@ -116,6 +116,9 @@ def _act(scene: Scene, position: int) -> None:
     found, operation = history.record(position), history.operation(position)
     goal = operation.name
     match operation.effect:
+        case Effect.UPDATE if history.refused[position]:
+            goal += f" {number(found['v0'], 9)}, refused"
+            moments = [("checks", "stock" if operation.sign < 0 else "rate", "v1")]
         case Effect.UPDATE:
             goal += f" {number(found['v0'], 9)}"
             moments = [("reads", "stock", "v3"), ("writes", "stock", "v4")]

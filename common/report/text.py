@@ -74,6 +74,12 @@ def run_text(document: Document) -> str:
             f"  lock wait   median {number(waits['median_us'], 1)} µs, "
             f"99 % below {number(waits['p99_us'], 1)} µs"
         )
+    longest = measures.get("longest_wait")
+    if longest:
+        lines.append(
+            f"  longest     {longest['process']} waited {number(longest['wait_s'] * 1e3, 3)} ms "
+            f"for {longest['lock']}; others got it {number(longest['overtaken'])} times meanwhile"
+        )
     if document["interrupted"]:
         lines.insert(
             2, f"  interrupted by signal {document['interrupted']}: judged as far as it came"
@@ -88,9 +94,7 @@ def run_text(document: Document) -> str:
 def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
     """Return the report of a comparison: one column a variant, then sentences, then the limits."""
     columns = list(variants)
-    rows = [("", columns)]
-    for label, cell in [*_ROWS, *_kind_rows(variants)]:
-        rows.append((label, [cell(variants[column]["runs"]) for column in columns]))
+    rows = [("", columns), *comparison_rows(variants)]
     widths = [max(len(row[0]) for row in rows)]
     widths += [max(len(cells[at]) for _, cells in rows) for at in range(len(columns))]
     most = max(len(entry["runs"]) for entry in variants.values())
@@ -132,6 +136,14 @@ def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
     stored = f"the last is stored in {last['run_dir']}"
     lines += ["", f"every run left nothing behind; {stored}" if clean else stored]
     return "\n".join(lines)
+
+
+def comparison_rows(variants: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return what a comparison shows line by line: a label, and a cell for each variant."""
+    return [
+        (label, [cell(entry["runs"]) for entry in variants.values()])
+        for label, cell in [*_ROWS, *_kind_rows(variants)]
+    ]
 
 
 def summary(runs: list[Document]) -> dict[str, Any]:

@@ -66,6 +66,13 @@ def _check_table(
                 f"the role {group.chosen.kind} needs a table, and the scenario has none",
                 "add table: {store: " + (kinds.names(kinds.TABLES) or ("…",))[-1] + "}",
             )
+        rows = values.get("table", {}).get("granularity") == "row"
+        if getattr(group.module, "NEEDS_ROW_LOCKS", False) and declared and not rows:
+            reading.complain(
+                ("processes", group.index, "role"),
+                f"the role {group.chosen.kind} holds the locks of two rows, and the table has one",
+                "add granularity: row to the table",
+            )
 
 
 def _check_uses(values: Values, members: list[Group], reading: Reading) -> None:

@@ -102,12 +102,16 @@ class Expect:
 
 @dataclass(frozen=True)
 class Deadlines:
-    """Seconds that a phase may take: start, run, finish; and any single wait of a process."""
+    """Seconds that a phase may take: start, run, finish; and any single wait of a process.
+
+    A wait of ``starvation`` seconds is too long if others got the lock again and again meanwhile.
+    """
 
     start: float = 15.0
     run: float = 60.0
     finish: float = 10.0
     wait: float = 20.0
+    starvation: float = 2.0
 
 
 @dataclass(frozen=True)

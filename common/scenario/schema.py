@@ -48,6 +48,11 @@ DEADLINES = Record(
         ),
         "finish": Field(Number(0.1, DAY), "Seconds to finish when told to.", default=10.0),
         "wait": Field(Number(0.1, DAY), "Seconds for any single wait.", default=20.0),
+        "starvation": Field(
+            Number(0.01, DAY),
+            "Seconds of a wait for a lock that others get again and again meanwhile.",
+            default=2.0,
+        ),
     },
     "deadlines",
 )

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from common.report import text
+from common.report import comparison, text
 from common.report.document import exit_status, worst
 from common.report.live import Progress
 from common.scenario.load import Scenario
@@ -32,9 +32,17 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     for scenario in loaded:
         variants = _compare(scenario, arguments, systems)
         statuses += [exit_status(run) for entry in variants.values() for run in entry["runs"]]
-        comparisons.append({"scenario": scenario.name, "variants": variants})
+        stored = comparison.write(
+            arguments.out,
+            scenario.name,
+            {variant: entry["runs"] for variant, entry in variants.items()},
+        )
+        comparisons.append(
+            {"scenario": scenario.name, "compare_dir": str(stored), "variants": variants}
+        )
         if not arguments.json:
-            print(text.comparison_text(scenario.name, variants), flush=True)
+            print(text.comparison_text(scenario.name, variants))
+            print(f"the comparison is stored in {stored}", flush=True)
         if any(status >= 128 for status in statuses):
             break
     if arguments.json:

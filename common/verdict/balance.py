@@ -28,24 +28,22 @@ def check(case: Case) -> list[str]:
     }
     if not reported:
         return []
-    updates = history.select(Effect.UPDATE)
-    cuts = np.searchsorted(updates, history.bounds).tolist()
     signs = np.zeros(256)
     for code, operation in history.operations.items():
         signs[code] = -operation.sign
-    doubts = []
-    for which, process in enumerate(history.processes):
-        if process.index not in reported:
-            continue
-        mine = updates[cuts[which] : cuts[which + 1]]
-        changes = np.empty(len(mine) + 1)
-        changes[0] = openings.get(process.index, OPENING)
-        np.multiply(history.gather("v0", mine), history.gather("v2", mine), out=changes[1:])
-        changes[1:] *= signs[history.codes[mine]]
-        replayed = float(np.add.accumulate(changes)[-1])
-        if replayed != reported[process.index]:
-            doubts.append(
-                f"{process.name} reports a balance of {reported[process.index]!r}, but its "
-                f"recorded trades make it {replayed!r}"
-            )
-    return doubts
+    replayed = [openings.get(process.index, OPENING) for process in history.processes]
+    for which, positions in history.chunks(Effect.UPDATE):
+        changes = np.empty(len(positions) + 1)
+        changes[0] = replayed[which]
+        within = positions - history.bounds[which]
+        amounts, rates = (history.cells(name, which, within) for name in ("v0", "v2"))
+        np.multiply(amounts, rates, out=changes[1:])
+        changes[1:] *= signs[history.codes[positions]]
+        # One after the other: a sum in another order may round differently.
+        replayed[which] = float(np.add.accumulate(changes)[-1])
+    return [
+        f"{process.name} reports a balance of {reported[process.index]!r}, but its "
+        f"recorded trades make it {made!r}"
+        for process, made in zip(history.processes, replayed, strict=True)
+        if process.index in reported and made != reported[process.index]
+    ]

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-import numpy as np
-
 from common.history.case import Case
-from common.history.merge import History
+from common.history.merge import History, States
 from common.history.operations import Effect
 from common.history.outcome import ProcessOutcome
 
@@ -49,8 +47,7 @@ def check(case: Case) -> list[str]:
 
 
 def _by_effect(history: History, which: int) -> Counter[Effect]:
-    mine = slice(history.bounds[which], history.bounds[which + 1])
-    counts = np.bincount(history.codes[mine][history.done[mine]], minlength=256)
+    counts = history.tallies[which, States.DONE]
     found: Counter[Effect] = Counter()
     for code, operation in history.operations.items():
         found[operation.effect] += int(counts[code])

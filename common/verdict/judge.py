@@ -22,24 +22,38 @@ from common.verdict.finding import KINDS, Verdict
 
 T = TypeVar("T")
 
+# Told before each check: what is asked, how many checks are done, of how many.
+Told = Callable[[str, int, int], None]
+
 VALID, ANOMALY, UNDECIDED = "valid", "anomaly", "undecided"
 
 
-def judge(case: Case) -> Verdict:
+def judge(case: Case, progress: Told | None = None) -> Verdict:
     """Return the verdict on a run; a checker that fails makes it undecided, never valid.
 
-    ``measures["checker_failed"]`` is true when a property or the measuring raised.
+    ``measures["checker_failed"]`` is true when a property or the measuring raised. ``progress`` is
+    told how far it is.
     """
     result = Result()
+    checks = {"balance": balance.check, "completeness": completeness.check}
+    names = ["measure", *kinds.names(kinds.PROPERTIES), *checks]
+
+    def begin(name: str) -> None:
+        if progress is not None:
+            progress(name, names.index(name), len(names))
+
+    begin("measure")
     measured = _protected("measure", lambda: measure(case.history, case.outcome), result)
     measures: dict[str, Any] = measured or {}
     for kind in kinds.names(kinds.PROPERTIES):
+        begin(kind)
         found = _protected(kind, partial(_property, kind, case), result)
         if found is not None:
             result.findings += found.findings
             result.doubts += found.doubts
             measures.update(found.measures)
-    for name, ask in (("balance", balance.check), ("completeness", completeness.check)):
+    for name, ask in checks.items():
+        begin(name)
         result.doubts += _protected(name, partial(ask, case), result) or []
     if case.outcome.interrupted is not None:
         measures["interrupted"] = case.outcome.interrupted

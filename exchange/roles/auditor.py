@@ -17,6 +17,7 @@ from exchange.operations import READ_ROW
 NEEDS_TABLE = True
 ENDLESS = "snapshots"
 STEPS = ("acquire", "read", "release")
+BEGINS = "acquire"
 
 
 @dataclass(frozen=True)

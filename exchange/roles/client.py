@@ -15,6 +15,7 @@ from exchange.layout import ROWS
 from exchange.operations import FILL, ORDER
 
 STEPS = ("send", "receive")
+BEGINS = "send"
 
 
 @dataclass(frozen=True)

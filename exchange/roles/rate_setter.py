@@ -17,6 +17,7 @@ from exchange.operations import SET_RATES
 NEEDS_TABLE = True
 ENDLESS = "changes"
 STEPS = ("acquire", "write", "release")
+BEGINS = "acquire"
 
 # Every pair of rates is one that no other change writes: a step of this much, up and up.
 STEP = 2.0**-20

@@ -20,6 +20,7 @@ from spooler.messages import SIZE as JOB_SIZE
 NEEDS_TABLE = True
 ENDLESS = "operations"
 STEPS = DESK_STEPS
+BEGINS = "acquire"
 
 # Trades done between two looks at whether to finish.
 PIECE = 256

@@ -13,6 +13,7 @@ from spooler.messages import SIZE, Job, alphabet, offer
 from spooler.operations import PUT
 
 STEPS = ("send",)
+BEGINS = "send"
 ENDLESS = "jobs"
 
 

@@ -222,5 +222,5 @@ def test_the_generated_run_is_what_it_claims(locked: bool, verdict: str, tmp_pat
     assert size == 4_000 * 80 + 4 * 4096
     assert (document["verdict"], document["doubts"]) == (verdict, [])
     assert [finding["kind"] for finding in document["findings"]] == (
-        [] if locked else ["lost_update"]
+        [] if locked else ["lost_update", "data_race"]
     )

@@ -100,6 +100,29 @@ def test_a_lock_that_is_held_keeps_everybody_else_out_and_only_none_does_not(
     assert not shut(opener)
 
 
+@pytest.mark.parametrize("opener", ALL, indirect=True)
+def test_a_lock_tells_what_it_stands_at(opener: Opener) -> None:
+    """1 when it is free and 0 when it is held; given back twice it says so, and no lock nothing."""
+    value, module = opener.case.module.value, opener.case.module
+    holder = opener()
+    free, held, freed = (1, 0, 2) if module.EXCLUDES else (None, None, None)
+    assert value(opener.address) == free
+    holder.acquire()
+    assert value(opener.address) == held
+    for give in (holder.release, holder.quick.give or holder.release):
+        give()
+    assert value(opener.address) == freed
+
+
+def test_a_lock_that_is_gone_stands_at_nothing(maker: Maker) -> None:
+    """Whoever asks afterwards learns that there is no value, and no error comes of it."""
+    for kind in kinds.names(kinds.LOCKS):
+        module = kinds.load(kinds.LOCKS, kind)
+        address = module.make(module.Options(), maker)
+        maker.remove_all()
+        assert module.value(address) is None
+
+
 @pytest.mark.parametrize("opener", EXCLUDING, indirect=True)
 def test_never_two_processes_are_inside(opener: Opener, fork: Fork) -> None:
     """Each process marks its own cell inside, gives the processor away, and looks at the others."""

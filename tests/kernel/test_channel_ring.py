@@ -12,6 +12,7 @@ from common.errors import KernelObjectError, WaitExpired
 from common.kernel.channels import At, Touch, ring
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
+from tests.conftest import PATIENCE, Fork
 
 SIZE = 64
 WHAT = "channel buffer"
@@ -96,6 +97,27 @@ def test_the_steps_are_called_in_order(open_ring: Open) -> None:
     handle.send(b"a")
     handle.receive()
     assert steps == ["acquire", "check", "read", "write", "release"] * 2
+
+
+@pytest.mark.parametrize("undo", [False, True])
+def test_with_undo_a_producer_that_ends_takes_its_posts_back(
+    undo: bool, maker: Maker, fork: Fork
+) -> None:
+    """Its messages stand in the ring and nobody is told of them; without undo they are received."""
+    guard = {"kind": "none", "at": {}}
+    address = ring.make(ring.Options(slots=4, undo=undo), SIZE, guard, maker)
+
+    def produce() -> None:
+        producer = ring.attach(address, "send", Wait(PATIENCE), WHAT)
+        producer.send(b"a" * SIZE)
+        producer.send(b"b" * SIZE)
+
+    assert fork(produce).ended() == 0
+    wait = Wait(PATIENCE)
+    wait.finishing = True
+    consumer = ring.attach(address, "receive", wait, WHAT)
+    assert consumer.receive() == (None if undo else b"a" * SIZE)
+    consumer.close()
 
 
 def test_positions_grow_past_the_end_of_the_ring(open_ring: Open) -> None:

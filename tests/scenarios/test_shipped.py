@@ -59,7 +59,8 @@ def test_each_variant_is_as_expected(name: str, one_core: bool, tmp_path: Path) 
     """Anomalies show, locked variants are valid, nothing is left; on one core as on two."""
     runs = compare(name, tmp_path, one_core=one_core)
     for run in runs.values():
-        if run["verdict"] == "anomaly":
+        # Nobody has to be inside together with another for these.
+        if kinds_of(run) - {"deadlock", "job_lost", "starvation"}:
             assert run["overlaps"] > 0
         assert all(process["exit"] == 0 for process in run["processes"])
 

@@ -76,13 +76,13 @@ def test_a_lost_update_to_the_letter(tmp_path: Path) -> None:
     after trader-3. Whether that was before trader-3 had left, nothing says.
     """
     lost(tmp_path / "run")
-    assert explained(tmp_path / "run") == LOST
+    assert explained(tmp_path / "run", "--finding", "1") == LOST
 
 
 def test_a_switch_is_marked_and_open_order_is_told(tmp_path: Path) -> None:
     """Rows say whether another process goes on and whether they surely follow the row above."""
     lost(tmp_path / "run")
-    (story,) = stories(tmp_path / "run")
+    (story,) = stories(tmp_path / "run", "--finding", "1")
     rows = story["rows"]
     for above, row in pairwise(rows):
         assert row["switch"] == (row["process"] != above["process"])
@@ -158,7 +158,7 @@ def test_a_write_that_is_not_told_of_still_bounds_who_read_it(tmp_path: Path) ->
     scene.record("auditor", exchange.READ_ROW, 0, (100, 100, 400), (4.0, 3.72, 10000.0))
     scene.record("auditor", exchange.READ_ROW, 0, (420, 420, 990), (5.0, 5.5, 10000.0))
     scene.case(final=[[5.0, 5.5, scene.stock]])
-    (story,) = stories(tmp_path / "run")
+    (story,) = stories(tmp_path / "run", "--finding", "1")
     seen = [row for row in story["rows"] if row["seq"] == 2]
     assert [row["process"] for row in seen] == ["auditor", "auditor"]
     assert [row["from_ns"] for row in seen] == [600, 600]
@@ -234,11 +234,12 @@ def test_a_finding_by_its_number(tmp_path: Path) -> None:
     assert [story["kind"] for story in stories(tmp_path / "run")] == [
         "lost_update",
         "negative_stock",
+        "data_race",
     ]
     (second,) = stories(tmp_path / "run", "--finding", "2")
     assert (second["number"], second["kind"]) == (2, "negative_stock")
     assert "between the check and the read" in second["prevention"]
-    for number in ("0", "3"):
+    for number in ("0", "4"):
         done = launch("explain", str(tmp_path / "run"), "--finding", number)
         assert (done.status, done.out) == (2, "")
         assert "1 lost_update, 2 negative_stock" in done.err
@@ -253,9 +254,9 @@ def test_a_run_that_cannot_be_read_is_status_2(tmp_path: Path) -> None:
 
 def test_a_run_without_findings_says_so_and_why(tmp_path: Path) -> None:
     """Nothing was found; what leaves the run undecided follows."""
-    scene = Scene(tmp_path / "run", lock="none")
+    scene = Scene(tmp_path / "run", rows=("DOLLAR", "EURO"), lock="none")
     scene.trade("a", 5, 10000, (0, 0, 50))
-    scene.trade("b", 1, 10005, (60, 60, 90))
+    scene.trade("b", 1, 10000, (60, 60, 90), row=1)
     scene.case()
     text = explained(tmp_path / "run")
     assert "Nothing was found." in text
@@ -272,7 +273,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     scene.trade("c", 7.5, 100, (0, 0, 9500))
     scene.final[0] = 107.5
     scene.case()
-    (story,) = stories(tmp_path / "run", "--last")
+    (story,) = stories(tmp_path / "run", "--last", "--finding", "1")
     told = {(row["process"], row["seq"]) for row in story["rows"]}
     assert len(told) == 12
     # Far away, but it read the value that both witnesses had read.

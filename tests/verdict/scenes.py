@@ -10,6 +10,7 @@ from typing import Any
 from common.history import store
 from common.history.case import Case
 from common.history.outcome import Outcome, ProcessOutcome
+from common.history.record import HELD_FIRST, HELD_LAST, NO_LOCK, OBJECT, TABLE_LOCK
 from common.history.recorder import Recorder
 from common.scenario.plan import (
     ChannelPlan,
@@ -70,10 +71,18 @@ class Scene:
         item: int = 0,
         *,
         refused: bool = False,
+        held: tuple[int, int] | None = None,
     ) -> None:
-        """Write one operation; ``times`` are asked, entered and left, the last 0 for in flight."""
+        """Write one operation; ``times`` are asked, entered and left, the last 0 for in flight.
+
+        ``held`` are the locks at its first and last access; the table's own when not given.
+        """
         recorder = self.recorder(process)
         asked, entered, left = times
+        if held is None:
+            held = (TABLE_LOCK, TABLE_LOCK) if self.lock != "none" else (NO_LOCK, NO_LOCK)
+        if OPERATIONS[code].place == "table":
+            place += (held[0] * HELD_FIRST + held[1] * HELD_LAST) // OBJECT
         cell = recorder.begin(code, place, item, GATE + asked, GATE + entered, values[0])
         if refused:
             recorder.refuse(cell)
@@ -89,11 +98,13 @@ class Scene:
         times: tuple[int, int, int],
         row: int = 0,
         checked: float | None = None,
+        held: tuple[int, int] | None = None,
     ) -> float:
         """Record a purchase (a sale when ``amount`` is negative) and return what it wrote."""
         written = read + amount
         values = (abs(amount), read if checked is None else checked, RATES[0], read, written)
-        self.record(process, exchange.BUY if amount > 0 else exchange.SELL, row, times, values)
+        code = exchange.BUY if amount > 0 else exchange.SELL
+        self.record(process, code, row, times, values, held=held)
         self.final[row] = written
         return written
 

@@ -44,6 +44,10 @@ class Options:
 
     # 32767 is SEMVMX, the highest value of a System V semaphore (semop(2)).
     slots: int = option(8, about="messages that the ring holds", minimum=1, maximum=32767)
+    undo: bool = option(
+        False,
+        about="the kernel takes back what a process that ends did to put and get (SEM_UNDO): wrong",
+    )
 
 
 def check(options: Options, message_size: int) -> str:
@@ -58,11 +62,12 @@ def make(options: Options, message_size: int, lock: Address, maker: Maker) -> di
     memory = sysv_shm.make(sysv_shm.Options(), cells * 8, maker)
     address = {
         "memory": memory,
-        # No undo: it would take a producer's posts back when it exits.
         "put": maker.sysv_sem(options.slots),
         "get": maker.sysv_sem(0),
         "lock": lock,
         "slots": options.slots,
+        # It takes a producer's posts back when it ends: jobs that nobody is told of.
+        "undo": options.undo,
         "message_size": message_size,
     }
     _clear(address)
@@ -123,8 +128,9 @@ class Ring:
         self._size: int = address["message_size"]
         self._slots: int = address["slots"]
         self._width = 1 + -(-self._size // 8)
-        self._put = Semaphore(address["put"], wait, f"room in {what}")
-        self._get = Semaphore(address["get"], wait, f"a message in {what}", drains=True)
+        undo: bool = address["undo"]
+        self._put = Semaphore(address["put"], wait, f"room in {what}", undo=undo)
+        self._get = Semaphore(address["get"], wait, f"a message in {what}", undo=undo, drains=True)
         guard = address["lock"]
         what_lock = f"the lock of {what}"
         self._lock: Lock = kinds.load(kinds.LOCKS, guard["kind"]).attach(

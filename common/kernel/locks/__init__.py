@@ -5,6 +5,7 @@
 - ``attach(address, wait, what) -> Lock``: a child opens them; ``what`` names the lock in messages.
 - ``reset(address)``: set the objects back to free, whoever holds them; the launcher asks.
 - ``holder(address) -> pid | None``: which process has it, as far as the kernel tells.
+- ``value(address) -> int | None``: what it stands at, 1 when free; None where there is no value.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one lock makes.
 """
 

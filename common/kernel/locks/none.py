@@ -46,6 +46,11 @@ def holder(address: Address) -> int | None:
     return None
 
 
+def value(address: Address) -> int | None:
+    """Return None: it has no value."""
+    return None
+
+
 class NoLock:
     """Acquire and release do nothing, as cheaply as a call can."""
 

@@ -67,6 +67,17 @@ def holder(address: Address) -> int | None:
     return None
 
 
+def value(address: Address) -> int | None:
+    """Return the semaphore's value; None when it is gone."""
+    try:
+        semaphore = posix_ipc.Semaphore(address["name"])
+    except posix_ipc.Error:
+        return None
+    found: int = semaphore.value
+    semaphore.close()
+    return found
+
+
 class PosixSemaphoreLock:
     """The lock of one process; ``acquire`` and ``release`` are closures over the bare calls."""
 

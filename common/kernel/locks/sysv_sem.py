@@ -15,7 +15,7 @@ import sysv_ipc
 from common.errors import KernelObjectError
 from common.kernel import touch
 from common.kernel.locks import Address, Quick
-from common.kernel.sysv import Semaphore, last_pid, set_value
+from common.kernel.sysv import Semaphore, get_value, last_pid, set_value
 from common.kernel.waits import Wait
 from common.options import option
 
@@ -58,6 +58,14 @@ def reset(address: Address) -> None:
 def holder(address: Address) -> int | None:
     """Return the process that changed a semaphore last, if it is taken now (semctl(2), GETPID)."""
     return last_pid(address["key"])
+
+
+def value(address: Address) -> int | None:
+    """Return the semaphore's value; None when it is gone.
+
+    With ``undo`` the kernel has taken back what each process that ended gave too often.
+    """
+    return get_value(address["key"])
 
 
 class SysvSemaphoreLock:

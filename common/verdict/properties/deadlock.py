@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from common.history.case import Case
+from common.process.deadlocks import circle
 from common.verdict.evidence import Result, finding
 from common.verdict.finding import Instance
 
@@ -14,29 +15,15 @@ def check(case: Case) -> Result:
     waits = case.outcome.deadlock
     if not waits:
         return Result()
-    told = _circle(waits) or waits
+    told = circle(waits) or waits
     links = ", ".join(_wait(each) for each in told)
-    closing = f", and so back to {told[0]['process']}" if _circle(waits) else ""
+    closing = f", and so back to {told[0]['process']}" if circle(waits) else ""
     sentence = f"Nobody can go on: {links}{closing}."
     others = len(waits) - len(told)
     if others:
-        sentence += f" {others} more wait for them."
+        sentence += f" {others} more {'waits' if others == 1 else 'wait'} for them."
     case_of_it = Instance(float(len(told)), sentence)
     return Result([finding("deadlock", 1, 1.0, (case_of_it, case_of_it, case_of_it))])
-
-
-def _circle(waits: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the waits that form a circle, in order; none when there is no circle."""
-    by_process = {wait["process"]: wait for wait in waits}
-    for start in waits:
-        path: list[dict[str, Any]] = []
-        wait: dict[str, Any] | None = start
-        while wait is not None and wait not in path:
-            path.append(wait)
-            wait = by_process.get(wait["holder"])
-        if wait is not None:
-            return path[path.index(wait) :]
-    return []
 
 
 def _wait(wait: dict[str, Any]) -> str:

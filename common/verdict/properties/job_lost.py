@@ -52,7 +52,9 @@ def _instance(case: Case, jobs: Traffic, offer: int) -> Instance:
     rival = _rival(case, jobs, seen)
     if rival is None:
         witnesses = (offer, seen) if seen != offer else (offer,)
-        return instance(case, 1.0, f"{start}; nobody ever took it.", *witnesses)
+        return instance(
+            case, 1.0, f"{start}; nobody ever took it{_undone(case, seen)}.", *witnesses
+        )
     other = case.history.record(rival)
     sentence = (
         f"{start}; {case.process(rival)} was there at the same time, read the same position "
@@ -77,6 +79,17 @@ def _rival(case: Case, jobs: Traffic, at: int) -> int | None:
     same &= history.gather("left", placed) >= found["entered"]
     rivals = placed[same]
     return int(rivals[0]) if len(rivals) else None
+
+
+def _undone(case: Case, seen: int) -> str:
+    """Tell that the kernel took back the word that a job is there, where its channel has that."""
+    channel = case.channel(case.history.record(seen)["object"])
+    if channel is None or not channel.part.options.get("undo"):
+        return ""
+    return (
+        f": {channel.name} counts with undo, so when {case.process(seen)} ended the kernel took "
+        f"its posts back, and nobody was told of the job"
+    )
 
 
 def _death(case: Case, name: str) -> str:

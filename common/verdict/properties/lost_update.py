@@ -7,15 +7,18 @@ lost, and the lost amounts add up to the missing stock exactly (:mod:`common.ver
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from common.history import scratch
 from common.history.case import Case
 from common.history.operations import Effect
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
-from common.verdict.lineage import UNIT, Lineage, total, trace
+from common.verdict.lineage import UNIT, Lineage, trace
+from common.verdict.runs import Integers
 from common.verdict.wording import many, number, past, signed, span, were
 
 
@@ -26,27 +29,29 @@ def check(case: Case) -> Result:
     ``lost_updates``, their number.
     """
     result = Result(measures={"missing": {}, "lost": {}, "lost_updates": 0})
-    updates = case.history.select(Effect.UPDATE)
-    flying = case.history.select(Effect.UPDATE, done=False)
+    updates = case.history.by_object(Effect.UPDATE)
+    flying = case.history.by_object(Effect.UPDATE, done=False)
     rows = case.outcome.initial or []
     finals = case.outcome.final or []
     if (len(updates) or rows) and len(rows) != len(finals):
         result.doubts.append("the table's last contents are unknown: nothing says what was lost")
         return result
-    beyond = updates[case.history.objects[updates] >= len(rows)]
-    for position in beyond[:1].tolist():
+    nothing = np.empty(0, np.int64)
+    outside = [each for number, each in updates.items() if number >= len(rows)]
+    if outside:
+        position = min(int(each[0]) for each in outside)
         result.doubts.append(
-            f"{many(len(beyond), 'update')} changed a row that the table does not have; the first "
-            f"is number {case.history.record(position)['seq']} of {case.process(position)}, of "
-            f"{case.place(position)}"
+            f"{many(sum(map(len, outside)), 'update')} changed a row that the table does not have; "
+            f"the first is number {case.history.record(position)['seq']} of "
+            f"{case.process(position)}, of {case.place(position)}"
         )
     traced: list[Lineage] = []
     for row, (initial, final) in enumerate(zip(rows, finals, strict=True)):
         name = case.row(row)
         lineage = trace(
             case.history,
-            updates[case.history.objects[updates] == row],
-            flying[case.history.objects[flying] == row],
+            updates.get(row, nothing),
+            flying.get(row, nothing),
             # The stock is a row's last field.
             initial[-1],
             final[-1],
@@ -55,7 +60,7 @@ def check(case: Case) -> Result:
         if lineage.missing is not None:
             result.measures["missing"][name] = lineage.missing / UNIT
         if lineage.lost is not None:
-            result.measures["lost"][name] = total(lineage.delta[lineage.lost]) / UNIT
+            result.measures["lost"][name] = lineage.lost_sum() / UNIT
             if len(lineage.lost):
                 traced.append(lineage)
     if traced:
@@ -82,7 +87,7 @@ def _doubts(case: Case, lineage: Lineage) -> list[str]:
 
 def _report(case: Case, traced: list[Lineage], result: Result) -> None:
     count = sum(len(lineage.lost) for lineage in traced if lineage.lost is not None)
-    units = sum(total(abs(lineage.delta[lineage.lost])) for lineage in traced)
+    units = sum(lineage.lost_sum(absolute=True) for lineage in traced)
     chosen = [_extremes(lineage) for lineage in traced]
     first = min((extremes[0] for extremes in chosen), key=lambda each: each[0])
     worst = max((extremes[1] for extremes in chosen), key=lambda each: (each[1], -each[0]))
@@ -111,15 +116,29 @@ def _extremes(lineage: Lineage) -> tuple[_Extreme, _Extreme, _Extreme]:
     """Return the first, worst and last lost operation as (time, amount, lineage, operation)."""
     lost = lineage.lost
     assert lost is not None
-    times, amounts = lineage.left[lost], abs(lineage.delta[lost])
     # The first to be told is one that two operations explain, if there is one.
-    direct = np.flatnonzero(lineage.overwritten())
-    early = int(direct[np.argmin(times[direct])]) if len(direct) else int(np.argmin(times))
-    picked = (early, int(np.argmax(amounts)), int(np.argmax(times)))
+    direct = scratch.join(
+        (lost[at][lineage.followed[lost[at]]] for at in scratch.parts(len(lost))), np.int64
+    )
+    picked = (
+        _greatest(direct if len(direct) else lost, lambda some: -lineage.left[some]),
+        _greatest(lost, lambda some: abs(lineage.delta[some])),
+        _greatest(lost, lambda some: lineage.left[some]),
+    )
     first, worst, last = (
-        (int(times[at]), int(amounts[at]), lineage, int(lost[at])) for at in picked
+        (int(lineage.left[op]), abs(int(lineage.delta[op])), lineage, op) for op in picked
     )
     return first, worst, last
+
+
+def _greatest(operations: Integers, key: Callable[[Integers], Integers]) -> int:
+    """Return the first of ``operations`` with the greatest ``key``."""
+    found: list[tuple[int, int]] = []
+    for at in scratch.parts(len(operations)):
+        keys = key(operations[at])
+        best = int(np.argmax(keys))
+        found.append((int(keys[best]), int(operations[at][best])))
+    return max(found, key=lambda each: each[0])[1]
 
 
 def _instance(case: Case, lineage: Lineage, lost: int) -> Instance:

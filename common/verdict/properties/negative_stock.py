@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from common.history import scratch
 from common.history.case import Case
 from common.history.merge import Positions
 from common.history.operations import Effect
@@ -22,22 +23,29 @@ def check(case: Case) -> Result:
     Only an update that takes from the row counts: one that adds to it mends what was broken.
     """
     history = case.history
-    updates = history.select(Effect.UPDATE)
-    written = history.gather("v4", updates)
-    below = np.flatnonzero(written < 0)
-    below = below[written[below] < history.gather("v3", updates[below])]
-    result = Result(measures={"negative_stock": len(below)})
-    if not len(below):
+    found, deep = scratch.Growing(np.int64), scratch.Growing(np.float64)
+    for which, updates in history.chunks(Effect.UPDATE):
+        within = updates - history.bounds[which]
+        written = history.cells("v4", which, within)
+        below = np.flatnonzero(written < 0)
+        below = below[written[below] < history.cells("v3", which, within[below])]
+        found.append(updates[below])
+        deep.append(-written[below])
+    positions, depths = found.array(), deep.array()
+    result = Result(measures={"negative_stock": len(positions)})
+    if not len(positions):
         return result
-    positions, depths = updates[below], -written[below]
     left = history.gather("left", positions)
     picked = (int(np.argmin(left)), int(np.argmax(depths)), int(np.argmax(left)))
-    cases = [_instance(case, updates, int(positions[at]), float(depths[at])) for at in picked]
+    every = history.select(Effect.UPDATE)
+    cases = [_instance(case, every, int(positions[at]), float(depths[at])) for at in picked]
     lead = (
-        f"{many(len(below), 'update')} left a stock below zero, "
+        f"{many(len(positions), 'update')} left a stock below zero, "
         f"{number(float(depths.max()))} at the worst."
     )
-    result.findings.append(finding("negative_stock", len(below), float(depths.sum()), cases, lead))
+    result.findings.append(
+        finding("negative_stock", len(positions), float(depths.sum()), cases, lead)
+    )
     return result
 
 

@@ -5,17 +5,22 @@ What the table holds at the end is one more thing to see: the launcher read it, 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
+from common.history import scratch
 from common.history.case import Case
-from common.history.merge import Positions
+from common.history.merge import History, Positions
 from common.history.operations import Effect
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
 from common.verdict.wording import many, number
 
 Pairs = npt.NDArray[np.complex128]
+# The positions of the changes of each row.
+Changes = dict[int, Positions]
 
 
 def check(case: Case) -> Result:
@@ -24,77 +29,118 @@ def check(case: Case) -> Result:
     So do rows whose last contents nobody wrote; each counts as one snapshot more.
     """
     history = case.history
-    snapshots, changes = history.select(Effect.SNAPSHOT), history.select(Effect.SET)
+    nothing = np.empty(0, np.int64)
+    snapshots, changes = history.by_object(Effect.SNAPSHOT), history.by_object(Effect.SET)
     finals = case.outcome.final or []
-    torn: list[int] = []
+    count, first, last = 0, None, None
     ended: list[int] = []
-    for row in sorted({*np.unique(history.objects[snapshots]).tolist(), *range(len(finals))}):
-        seen = snapshots[history.objects[snapshots] == row]
-        pairs = _pairs(case, seen)
-        if row < len(finals):
-            pairs = np.append(pairs, complex(*finals[row][:2]))
-        bad = _torn(case, row, pairs, changes[history.objects[changes] == row])
-        torn.extend(seen[bad[: len(seen)]].tolist())
-        if bad[len(seen) :].any():
+    for row in sorted({*snapshots, *range(len(finals))}):
+        written = _Written(case, row, changes.get(row, nothing))
+        torn = scratch.join(
+            (
+                within[written.torn(_pairs(history, which, within))] + history.bounds[which]
+                for which, within in history.pieces(snapshots.get(row, nothing))
+            ),
+            np.int64,
+        )
+        if len(torn):
+            count += len(torn)
+            left = history.gather("left", torn)
+            early, late = int(np.argmin(left)), len(left) - 1 - int(np.argmax(left[::-1]))
+            if first is None or left[early] < first[0]:
+                first = left[early], int(torn[early])
+            if last is None or left[late] >= last[0]:
+                last = left[late], int(torn[late])
+        if row < len(finals) and written.torn(np.array([complex(*finals[row][:2])]))[0]:
             ended.append(row)
-    count = len(torn) + len(ended)
-    if not count:
+    if not count and not ended:
         return Result(measures={"torn_reads": 0})
-    torn.sort(key=lambda at: history.record(at)["left"])
-    cases = [_instance(case, changes, at) for at in (*torn[:1], *torn[-1:])]
-    cases += [_ending(case, changes, row) for row in (*ended[:1], *ended[-1:])]
-    told = []
-    if torn:
-        told.append(f"{many(len(torn), 'snapshot')} of {len(snapshots):,} saw")
+    cases, told = [], []
+    if first and last:
+        cases += [_instance(case, changes, at) for _, at in (first, last)]
+        seen = sum(len(positions) for positions in snapshots.values())
+        told.append(f"{many(count, 'snapshot')} of {seen:,} saw")
     if ended:
+        cases += [_ending(case, changes, row) for row in (ended[0], ended[-1])]
         told.append(f"{many(len(ended), 'row')} of {len(finals):,} ended as")
     lead = f"{' and '.join(told)} a row that no one ever wrote."
+    count += len(ended)
     found = finding("torn_read", count, float(count), (cases[0], cases[0], cases[-1]), lead)
     return Result([found], measures={"torn_reads": count})
 
 
-def _torn(case: Case, row: int, seen: Pairs, written: Positions) -> npt.NDArray[np.bool_]:
-    pairs = _pairs(case, written)
-    if case.outcome.initial is not None and row < len(case.outcome.initial):
-        sell, buy = case.outcome.initial[row][:2]
-        pairs = np.append(pairs, complex(sell, buy))
-    torn = ~np.isin(seen, pairs)
-    # A change in flight when its process died wrote a first rate; whether it wrote the second,
-    # and which, nobody recorded. Only a second rate known from elsewhere proves a torn row.
-    flying = case.history.select(Effect.SET, done=False)
-    flying = flying[case.history.objects[flying] == row]
-    if len(flying) and torn.any():
-        known = np.isin(seen.imag, pairs.imag)
-        torn &= known | ~np.isin(seen.real, case.history.gather("v0", flying))
-    return torn
+class _Written:
+    """What was written to a row: the pairs of its opening and of every change, in order."""
+
+    def __init__(self, case: Case, row: int, changes: Positions) -> None:
+        history = case.history
+        pairs = scratch.Growing(np.complex128)
+        for which, within in history.pieces(changes):
+            pairs.append(_pairs(history, which, within))
+        if case.outcome.initial is not None and row < len(case.outcome.initial):
+            pairs.append(np.array([complex(*case.outcome.initial[row][:2])]))
+        self._pairs = pairs.array()
+        self._pairs.sort()
+        # A change in flight when its process died wrote a first rate; whether it wrote the second,
+        # and which, nobody recorded. Only a second rate known from elsewhere proves a torn row.
+        flying = history.select(Effect.SET, done=False)
+        self._flying = history.gather("v0", flying[history.objects[flying] == row])
+        self._seconds = np.empty(0)
+        if len(self._flying):
+            self._seconds = scratch.join((self._pairs.imag,), np.float64)
+            self._seconds.sort()
+
+    def torn(self, seen: Pairs) -> npt.NDArray[np.bool_]:
+        """Tell which of the pairs ``seen`` nobody wrote."""
+        torn = ~_among(seen, self._pairs)
+        if len(self._flying):
+            torn &= _among(seen.imag, self._seconds) | ~np.isin(seen.real, self._flying)
+        return torn
 
 
-def _pairs(case: Case, positions: Positions) -> Pairs:
+def _among(seen: npt.NDArray[Any], known: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Tell which of ``seen`` are among ``known``, which ascend."""
+    if not len(known):
+        return np.zeros(len(seen), np.bool_)
+    at = np.searchsorted(known, seen)
+    np.minimum(at, len(known) - 1, out=at)
+    found: npt.NDArray[np.bool_] = known[at] == seen
+    return found
+
+
+def _pairs(history: History, which: int, within: Positions) -> Pairs:
     # A pair of doubles as one complex number: sorted and compared whole, exactly.
-    pairs = np.empty(len(positions), np.complex128)
-    pairs.real = case.history.gather("v0", positions)
-    pairs.imag = case.history.gather("v1", positions)
+    pairs = np.empty(len(within), np.complex128)
+    pairs.real = history.cells("v0", which, within)
+    pairs.imag = history.cells("v1", which, within)
     return pairs
 
 
-def _instance(case: Case, changes: Positions, at: int) -> Instance:
+def _instance(case: Case, changes: Changes, at: int) -> Instance:
     found = case.history.record(at)
     rates = (found["v0"], found["v1"])
-    sources = [case.source(changes, at, written=half, read=half) for half in ("v0", "v1")]
+    written = changes.get(found["object"], np.empty(0, np.int64))
+    sources = [case.source(written, at, written=half, read=half) for half in ("v0", "v1")]
     seen = f"{case.process(at)} read {_told(*rates)} of {case.place(at)}"
     sentence = _mixture(case, seen, found["object"], rates, sources)
     return instance(case, 1.0, sentence, at, *sources)
 
 
-def _ending(case: Case, changes: Positions, row: int) -> Instance:
+def _ending(case: Case, changes: Changes, row: int) -> Instance:
     """Tell of a row that the table held when every process had ended."""
     assert case.outcome.final is not None
     history = case.history
     rates = (case.outcome.final[row][0], case.outcome.final[row][1])
-    here = changes[history.objects[changes] == row]
+    here = changes.get(row, np.empty(0, np.int64))
     sources: list[int | None] = []
     for half, rate in zip(("v0", "v1"), rates, strict=True):
-        wrote = here[history.gather(half, here) == rate]
+        wrote = scratch.join(
+            (
+                within[history.cells(half, which, within) == rate] + history.bounds[which]
+                for which, within in history.pieces(here)
+            ),
+            np.int64,
+        )
         last = np.argmax(history.gather("left", wrote)) if len(wrote) else None
         sources.append(None if last is None else int(wrote[last]))
     seen = f"The table ended with {_told(*rates)} of {case.row(row)}"

@@ -1,0 +1,181 @@
+"""What did one schedule lead to? Reads it from the processes' own records, and judges it.
+
+Two schedules in which every object was used in the same order by the same processes, with the same
+values, cannot be told apart: only the first of them is judged.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from common.history import record
+from common.history.case import Case
+from common.history.mapped import LAYOUT, Recorded
+from common.history.merge import History
+from common.history.operations import Operation
+from common.history.outcome import Outcome, ProcessOutcome
+from common.process import addresses, reports
+from common.process.stage import Stage
+from common.scenario.plan import Plan
+from common.verdict.judge import judge
+
+WIDTH = record.RECORD_SIZE // 8
+_STAMPS = (record.ASKED, record.ENTERED, record.LEFT)
+
+Rows = list[list[float]]
+
+
+class Seen(NamedTuple):
+    """What one schedule led to: kinds of findings, the final rows, and the operations begun.
+
+    ``undecided`` says that a checker failed or that the numbers do not fit together.
+    """
+
+    kinds: tuple[str, ...]
+    final: Rows | None
+    operations: int
+    undecided: bool
+
+
+def _nothing() -> memoryview[float]:
+    return memoryview(b"").cast("d")
+
+
+@dataclass
+class _Records:
+    """The history file of one process, mapped."""
+
+    path: Path
+    cells: memoryview[float] = field(default_factory=_nothing)
+
+    def read(self) -> list[list[float]]:
+        """Return its records; the first without an end is the last."""
+        found: list[list[float]] = []
+        while True:
+            at = len(found) * WIDTH
+            if at + WIDTH > len(self.cells) and not self._map(at + WIDTH):
+                return found
+            row = cast("list[float]", self.cells[at : at + WIDTH].tolist())
+            if not row[record.KIND]:
+                return found
+            found.append(row)
+            if not row[record.LEFT]:
+                return found
+
+    def _map(self, wanted: int) -> bool:
+        """Map the file as far as it reaches now; False when it holds less than ``wanted`` cells."""
+        size = self.path.stat().st_size
+        if size < record.HEADER_SIZE + wanted * 8:
+            return False
+        with self.path.open("rb") as file:
+            view = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
+        self.cells = view[record.HEADER_SIZE : size - size % 8].cast("d")
+        return True
+
+
+class Observer:
+    """Looks at the end of each schedule; ``initial`` are the table's first rows."""
+
+    def __init__(self, plan: Plan, stage: Stage, operations: Mapping[int, Operation]) -> None:
+        self._plan = plan
+        self._stage = stage
+        self._operations = operations
+        self._records = [_Records(member.record) for member in stage.members]
+        self._papers = [
+            member.record.parent.parent / f"paper-{member.outcome.name}.txt"
+            for member in stage.members
+        ]
+        self._judged: dict[Any, Seen] = {}
+        table = stage.addresses["table"]
+        self.initial: Rows | None = addresses.read_rows(plan, table) if table else None
+
+    def look(self) -> Seen:
+        """Return what the schedule that has just ended led to."""
+        records = [each.read() for each in self._records]
+        table = self._stage.addresses["table"]
+        final = addresses.read_rows(self._plan, table) if table else None
+        key = self._key(records, final)
+        if key not in self._judged:
+            self._judged[key] = self._judge(records, final)
+        return self._judged[key]
+
+    def _key(self, records: list[list[list[float]]], final: Rows | None) -> Any:
+        values = tuple(
+            tuple(
+                tuple(cell if at not in _STAMPS else bool(cell) for at, cell in enumerate(row))
+                for row in mine
+            )
+            for mine in records
+        )
+        order: dict[str, list[int]] = {}
+        for number, stand in self._stage.trace:
+            # The order in which a lock, a semaphore or a queue was used: what happens before what.
+            if stand.takes or stand.blocks:
+                for name in stand.changes:
+                    order.setdefault(name, []).append(number)
+        summaries = tuple(player.summary for player in self._stage.players)
+        stuck = bool(self._stage.unfinished())
+        return values, repr(final), repr(sorted(order.items())), summaries, stuck, self._paper()
+
+    def _paper(self) -> tuple[bytes, ...]:
+        shared = self._stage.addresses["paper"]
+        paths = self._papers if shared is None else [Path(shared["path"])]
+        return tuple(path.read_bytes() for path in paths if path.is_file())
+
+    def _judge(self, records: list[list[list[float]]], final: Rows | None) -> Seen:
+        case = self.case(records, final)
+        verdict = judge(case)
+        return Seen(
+            kinds=tuple(sorted(finding.kind for finding in verdict.findings)),
+            final=final,
+            operations=sum(map(len, records)),
+            undecided=bool(verdict.measures.get("checker_failed")),
+        )
+
+    def case(self, records: list[list[list[float]]], final: Rows | None) -> Case:
+        """Return the schedule's run as it would be stored."""
+        stage = self._stage
+        recorded, outcomes = [], []
+        for member, player, mine in zip(stage.members, stage.players, records, strict=True):
+            told = member.outcome
+            cells = np.array(mine, dtype=np.float64).reshape(-1, WIDTH)
+            recorded.append(
+                Recorded(told.pid, told.index, told.name, told.role, cells.view(LAYOUT).ravel())
+            )
+            summary = json.loads(player.summary or b"{}").get("summary", {})
+            done = player.stand is None and not player.left
+            outcomes.append(
+                ProcessOutcome(
+                    told.name, told.role, told.system, told.index, told.pid, exit=0,
+                    phase="done" if done else "left", summary=reports.bounded(summary),
+                )
+            )  # fmt: skip
+        entered = [row[record.ENTERED] for mine in records for row in mine if row[record.ENTERED]]
+        outcome = Outcome(
+            gate_ns=round(min(entered, default=0.0) * 1e9),
+            ended_ns=round(max((r[record.LEFT] for m in records for r in m), default=0.0) * 1e9),
+            processes=outcomes,
+            initial=self.initial,
+            final=final,
+            deadlock=stage.waits() if stage.unfinished() and not stage.enabled() else [],
+        )
+        return Case(History(recorded, self._operations), outcome, self._plan, *self._lines())
+
+    def _lines(self) -> tuple[list[str] | None, dict[str, list[str]]]:
+        def lines(path: Path) -> list[str]:
+            return path.read_text(encoding="utf-8", errors="replace").split("\n")
+
+        shared = self._stage.addresses["paper"]
+        own = {
+            member.outcome.name: lines(path)
+            for member, path in zip(self._stage.members, self._papers, strict=True)
+            if path.is_file()
+        }
+        return None if shared is None else lines(Path(shared["path"])), own

@@ -1,0 +1,226 @@
+"""Walks schedules of real processes, one after another, and keeps what each kind of harm needs.
+
+Only steps that touch what another process changes are choices: what no other can see is done as
+soon as it can be. Which objects those are is learnt from the walk itself; when a schedule shows a
+new one, the walk begins again with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from common.exploration.observing import Observer, Rows, Seen
+from common.exploration.strategies import State, Strategy
+from common.process.stage import Stage, Stand, switches
+from common.scenario.schedule import Move
+
+
+@dataclass
+class Found:
+    """One kind of finding: in how many schedules, and the shortest of them.
+
+    Shortest is: fewest operations, then fewest switches from one process to another.
+    """
+
+    kind: str
+    schedules: int
+    operations: int
+    switches: int
+    moves: list[Move]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """What the shortest is the least of."""
+        return self.operations, self.switches, len(self.moves)
+
+
+@dataclass
+class Walk:
+    """What a walk has found so far.
+
+    ``outcomes`` counts schedules by final rows and kinds of findings; ``undecided`` those in which
+    a checker failed; ``complete`` says that the strategy has nothing left.
+    """
+
+    walked: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    undecided: int = 0
+    outcomes: dict[str, tuple[Rows | None, tuple[str, ...], int]] = field(default_factory=dict)
+    found: dict[str, Found] = field(default_factory=dict)
+    shared: list[str] = field(default_factory=list)
+
+    def add(self, seen: Seen, moves: list[Move]) -> None:
+        """Count one schedule."""
+        self.walked += 1
+        self.steps += len(moves)
+        self.undecided += seen.undecided
+        key = repr((seen.final, seen.kinds))
+        count = self.outcomes[key][2] if key in self.outcomes else 0
+        self.outcomes[key] = (seen.final, seen.kinds, count + 1)
+        for kind in seen.kinds:
+            known = self.found.get(kind)
+            times = 1 if known is None else known.schedules + 1
+            this = Found(kind, times, seen.operations, switches(m.process for m in moves), moves)
+            if known is None or this.size < known.size:
+                self.found[kind] = this
+            else:
+                known.schedules = times
+
+
+class Shared:
+    """The objects that one process changes and another touches."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = set(names)
+        self._known: set[tuple[int, Stand]] = set()
+        self._touchers: dict[str, set[int]] = {}
+        self._changers: dict[str, set[int]] = {}
+
+    def note(self, trace: list[tuple[int, Stand]]) -> bool:
+        """Learn from a schedule; returns whether there is a new object."""
+        before = len(self.names)
+        for number, stand in trace:
+            if (number, stand) in self._known:
+                continue
+            self._known.add((number, stand))
+            for name in stand.changes:
+                self._changers.setdefault(name, set()).add(number)
+            for name in stand.changes | stand.reads:
+                self._touchers.setdefault(name, set()).add(number)
+        for name, changers in self._changers.items():
+            if len(changers | self._touchers[name]) > 1:
+                self.names.add(name)
+        return len(self.names) > before
+
+    def covers(self, stand: Stand) -> bool:
+        """Whether a step touches any of them."""
+        return not (self.names.isdisjoint(stand.changes) and self.names.isdisjoint(stand.reads))
+
+
+class Walker:
+    """Leads the processes through one schedule after another."""
+
+    def __init__(self, stage: Stage, observer: Observer, shared: Shared) -> None:
+        self.stage = stage
+        self.observer = observer
+        self.shared = shared
+        # The stage stands at the beginning of a schedule as long as nobody has moved.
+        self._fresh = True
+
+    def learn(self) -> None:
+        """Run the processes one after another, forwards and backwards, to see what they share."""
+        for backwards in (False, True):
+            self.begin()
+            while enabled := self.stage.enabled():
+                self.stage.go(enabled[-1 if backwards else 0])
+            self.shared.note(self.stage.trace)
+
+    def begin(self) -> None:
+        """Put everything back to the beginning, and do what nobody else can see."""
+        if not self._fresh:
+            self.stage.restart()
+        self._fresh = False
+
+    def walk(
+        self,
+        strategy: Strategy,
+        result: Walk,
+        goes_on: Callable[[Walk], bool],
+    ) -> bool:
+        """Walk until the strategy has nothing left (True) or ``goes_on`` says no.
+
+        Raises ``NewlyShared`` when a schedule showed an object that was not known to be shared.
+        """
+        started = time.monotonic() - result.seconds
+        while strategy.begin():
+            if not goes_on(result):
+                return False
+            if self._schedule(strategy):
+                if self.shared.note(self.stage.trace):
+                    raise NewlyShared
+                result.add(self.observer.look(), moves(self.stage, self.shared))
+            strategy.ended()
+            result.seconds = time.monotonic() - started
+        result.complete = True
+        return True
+
+    def _schedule(self, strategy: Strategy) -> bool:
+        """Follow one schedule; False when the strategy leaves it before its end."""
+        stage = self.stage
+        self.begin()
+        self._settle()
+        last: int | None = None
+        while True:
+            stands = [player.stand for player in stage.players]
+            enabled = stage.enabled()
+            chosen = strategy.choose(State(stands, enabled, last))
+            if chosen is None:
+                return not enabled
+            stage.go(chosen)
+            last = chosen
+            self._settle()
+
+    def _settle(self) -> None:
+        """Pass every step that no other process can see."""
+        stage, shared = self.stage, self.shared
+        for number, player in enumerate(stage.players):
+            while player.stand is not None and player.ready and not shared.covers(player.stand):
+                stage.go(number)
+
+
+class NewlyShared(Exception):
+    """A schedule showed an object that was not known to be shared: the walk begins again."""
+
+
+def moves(stage: Stage, shared: Shared) -> list[Move]:
+    """Return the schedule that has just been followed, with as few switches as it allows.
+
+    What a process did before its first shared step is put right before that step: nobody saw it.
+    """
+    opening: dict[int, list[Move]] = {}
+    order: list[Move] = []
+    begun: set[int] = set()
+    for number, stand in stage.trace:
+        move = Move(stage.players[number].name, stand.step)
+        if number not in begun and not shared.covers(stand):
+            opening.setdefault(number, []).append(move)
+            continue
+        if number not in begun:
+            begun.add(number)
+            order += opening.pop(number, [])
+        order.append(move)
+    return [*order, *(move for number in sorted(opening) for move in opening[number])]
+
+
+def plain(result: Walk) -> dict[str, Any]:
+    """Return a walk as plain data, to be stored."""
+    return {
+        "walked": result.walked,
+        "steps": result.steps,
+        "seconds": result.seconds,
+        "complete": result.complete,
+        "undecided": result.undecided,
+        "shared": result.shared,
+        "outcomes": [[final, list(kinds), n] for final, kinds, n in result.outcomes.values()],
+        "found": [
+            [f.kind, f.schedules, f.operations, f.switches, [list(m) for m in f.moves]]
+            for f in result.found.values()
+        ],
+    }
+
+
+def from_plain(stored: dict[str, Any]) -> Walk:
+    """Return the walk that was stored."""
+    names = ("walked", "steps", "seconds", "complete", "undecided", "shared")
+    result = Walk(**{name: stored[name] for name in names})
+    for final, kinds, count in stored["outcomes"]:
+        result.outcomes[repr((final, tuple(kinds)))] = (final, tuple(kinds), count)
+    for kind, schedules, operations, switched, order in stored["found"]:
+        found = Found(kind, schedules, operations, switched, [Move(*move) for move in order])
+        result.found[kind] = found
+    return result

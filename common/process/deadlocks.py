@@ -1,0 +1,121 @@
+"""Does a circle of processes wait for each other's locks? Seen from outside, while they run.
+
+Every process publishes what it waits for once it has waited longer than a tick, and the kernel
+tells who has a System V semaphore. Who has a POSIX semaphore nobody can tell: those deadlocks end
+at the deadline of the wait.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from common import kinds
+from common.process import inspect
+from common.process.members import Member
+
+# Seconds from one look to the next, and how long a wait must have lasted to be looked at.
+PERIOD = 0.5
+
+Waits = list[dict[str, Any]]
+
+
+def circle(waits: Waits) -> Waits:
+    """Return those of ``waits`` that form a circle, in order; none when there is no circle."""
+    by_process = {wait["process"]: wait for wait in waits}
+    for start in waits:
+        path: Waits = []
+        wait: dict[str, Any] | None = start
+        while wait is not None and wait not in path:
+            path.append(wait)
+            wait = by_process.get(wait["holder"])
+        if wait is not None:
+            return path[path.index(wait) :]
+    return []
+
+
+class Watch:
+    """Looks at the waits of a run's processes; ``found`` are those of a deadlock once there is one.
+
+    A circle counts when it is the same in two looks: every wait in it is the one that it was.
+    """
+
+    def __init__(self, addresses: Mapping[str, Any]) -> None:
+        self.found: Waits = []
+        self._locks = dict(_locks(addresses))
+        self._last: list[tuple[str, int]] = []
+        self._next = time.monotonic() + PERIOD
+
+    def pause(self, most: float | None) -> float | None:
+        """Return how long the launcher may sleep until the next look (s), ``most`` at most."""
+        if not self._locks or self.found:
+            return most
+        left = max(0.0, self._next - time.monotonic())
+        return left if most is None else min(left, most)
+
+    def look(self, members: Iterable[Member]) -> None:
+        """Look, if it is time to."""
+        now = time.monotonic()
+        if not self._locks or self.found or now < self._next:
+            return
+        self._next = now + PERIOD
+        waits, since = self._waits(list(members))
+        closed = circle(waits)
+        seen = [(wait["process"], since[wait["process"]]) for wait in closed]
+        if closed and sorted(seen) == self._last:
+            self.found = waits
+        self._last = sorted(seen)
+
+    def _waits(self, members: list[Member]) -> tuple[Waits, dict[str, int]]:
+        """Return who waits for which lock and who has it, and since when each waits (ns)."""
+        names = {member.outcome.pid: member.outcome.name for member in members if not member.ended}
+        latest = time.monotonic_ns() - int(PERIOD * 1e9)
+        found: Waits = []
+        times: dict[str, int] = {}
+        for member in members:
+            since, what = (0, "") if member.ended else _waiting(member)
+            if not 0 < since <= latest or what not in self._locks:
+                continue
+            lock, name = self._locks[what], member.outcome.name
+            holder = kinds.load(kinds.LOCKS, lock["kind"]).holder(lock["at"])
+            found.append(
+                {
+                    "process": name,
+                    "step": "acquire",
+                    "waits_for": what,
+                    "holder": None if holder is None else names.get(holder),
+                }
+            )
+            times[name] = since
+        return found, times
+
+
+def _waiting(member: Member) -> tuple[int, str]:
+    try:
+        return inspect.waiting(member.record)
+    except (OSError, struct.error):
+        # A guest that has just joined has no history yet.
+        return 0, ""
+
+
+def _locks(addresses: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every lock that keeps somebody out, by the name under which it is waited for."""
+    table, paper = addresses["table"], addresses["paper"]
+    every: list[tuple[str, dict[str, Any]]] = []
+    if table is not None and len(table["locks"]) == 1:
+        every.append(("the table's lock", table["locks"][0]))
+    elif table is not None:
+        names = (f"the lock of {name}" for name in table["names"])
+        every += zip(names, table["locks"], strict=True)
+    if paper is not None:
+        every.append(("the paper's lock", paper["lock"]))
+    for name, channel in addresses["channels"].items():
+        for owner, address in channel["at"].items():
+            whose = f"channel {name} of {owner}" if owner else f"channel {name}"
+            if "lock" in address:
+                every.append((f"the lock of {whose}", address["lock"]))
+    for name, lock in every:
+        if kinds.load(kinds.LOCKS, lock["kind"]).EXCLUDES:
+            yield name, lock

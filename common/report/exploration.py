@@ -1,0 +1,138 @@
+"""An exploration as a document and as text: what was walked, and what that proves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.report.text import number, paint, wrapped
+from common.verdict.wording import many
+
+if TYPE_CHECKING:
+    from common.exploration.explore import Explored
+
+# More outcomes than this are counted together.
+SHOWN = 12
+
+
+def exploration_document(explored: Explored, run_dir: Path) -> dict[str, Any]:
+    """Return the document of ``explore --json``, of one variant."""
+    plan, walk = explored.plan, explored.walk
+    names = plan.table.names if plan.table else []
+    return {
+        "scenario": plan.scenario,
+        "source": plan.source,
+        "variant": plan.variant,
+        "seed": plan.seed,
+        "run_dir": str(run_dir),
+        "strategy": explored.strategy,
+        "reduced": explored.reduced,
+        "expected": asdict(plan.expect),
+        "settings": plan.settings,
+        "schedules": walk.walked,
+        "steps": walk.steps,
+        "seconds": walk.seconds,
+        "complete": walk.complete,
+        "interleavings": explored.interleavings,
+        "proof": explored.proof,
+        "shared": walk.shared,
+        "undecided": walk.undecided,
+        "interrupted": explored.interrupted,
+        "leaks": explored.leaks,
+        "unrepeatable": explored.unrepeatable,
+        "findings": {
+            found.kind: {
+                "schedules": found.schedules,
+                "operations": found.operations,
+                "switches": found.switches,
+                "steps": [list(move) for move in found.moves],
+                "token": explored.tokens.get(found.kind),
+            }
+            for found in walk.found.values()
+        },
+        "outcomes": [
+            {
+                "changed": _changed(names, explored.initial, final),
+                "findings": list(kinds),
+                "schedules": count,
+            }
+            for final, kinds, count in sorted(walk.outcomes.values(), key=lambda each: -each[2])
+        ],
+    }
+
+
+def _changed(
+    names: list[str], initial: list[list[float]] | None, final: list[list[float]] | None
+) -> dict[str, float]:
+    if initial is None or final is None:
+        return {}
+    return {
+        name: after[-1]
+        for name, before, after in zip(names, initial, final, strict=True)
+        if before[-1] != after[-1]
+    }
+
+
+def exploration_text(document: dict[str, Any]) -> str:
+    """Return the exploration of one variant for people."""
+    findings, walked = document["findings"], document["schedules"]
+    lines = [f"{document['scenario']} · {document['variant']} · seed {document['seed']}", ""]
+    harm = [f"{found['schedules']:,} show {kind}" for kind, found in findings.items()]
+    told = ", ".join(harm) if harm else "none does any harm"
+    lines.append(wrapped(f"{document['proof']}: {told}.", "  "))
+    if not document["complete"] and not findings:
+        lines.append(wrapped(f"{paint('undecided')}: this proves nothing", "  "))
+    if document["undecided"]:
+        lines.append(f"  {paint('undecided')}: a checker failed in {document['undecided']:,}")
+    seconds = document["seconds"]
+    rate = f", {number(walked / seconds)} a second" if seconds > 0.1 else ""
+    touched = ", ".join(document["shared"]) or "nothing"
+    lines.append(
+        wrapped(
+            f"{many(walked, 'schedule')} of {number(document['steps'] / max(walked, 1), 1)} steps "
+            f"in {seconds:.1f} s{rate}; shared: {touched}",
+            "  ",
+        )
+    )
+    lines += ["", *_outcomes(document)]
+    for kind, found in findings.items():
+        lines += ["", *_finding(kind, found, document)]
+    lines += ["", f"  stored in {document['run_dir']}"]
+    if not document["complete"]:
+        lines.append(f"  go on with: run.py explore {document['source']} --resume that directory")
+    return "\n".join(lines) + "\n"
+
+
+def _outcomes(document: dict[str, Any]) -> list[str]:
+    outcomes = document["outcomes"]
+    lines = [f"  {many(len(outcomes), 'distinct outcome')}:"]
+    for outcome in outcomes[:SHOWN]:
+        ends = ", ".join(f"{row} {number(at, 6)}" for row, at in outcome["changed"].items())
+        kinds = ", ".join(outcome["findings"])
+        what = paint("anomaly", kinds) if kinds else paint("valid", "no harm")
+        lines.append(f"  {outcome['schedules']:>9,} × {ends + ': ' if ends else ''}{what}")
+    if len(outcomes) > SHOWN:
+        rest = sum(outcome["schedules"] for outcome in outcomes[SHOWN:])
+        lines.append(f"  {rest:>9,} × {len(outcomes) - SHOWN} others")
+    return lines
+
+
+def _finding(kind: str, found: dict[str, Any], document: dict[str, Any]) -> list[str]:
+    lines = [
+        f"  {paint('anomaly', kind)}, the shortest: {many(found['operations'], 'operation')}, "
+        f"{_switches(found['switches'])}"
+    ]
+    if kind in document["unrepeatable"]:
+        lines.append(f"  {paint('undecided')}: followed again, it did not show {kind}")
+    settings = "".join(
+        f" --set {path}={value}" for path, value in document.get("given", {}).items()
+    )
+    lines.append(
+        f"    run.py run {document['source']}{settings} --schedule {found['token']}"
+    )  # fmt: skip
+    return lines
+
+
+def _switches(count: int) -> str:
+    return "1 switch" if count == 1 else f"{count:,} switches"

@@ -1,0 +1,1 @@
+"""A stored run as a trace that ui.perfetto.dev and chrome://tracing open (docs/trace.md)."""

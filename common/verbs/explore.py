@@ -1,0 +1,173 @@
+"""Walk the orders in which processes can pass their steps, and keep the shortest that does harm."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common import kinds, runs
+from common.errors import StoredRunError, UsageError
+from common.report.exploration import exploration_document, exploration_text
+from common.scenario.load import load
+from common.scenario.plan import Plan, plan
+from common.system import System
+from common.verbs.run import shipped
+
+EXPECTED, NOT_EXPECTED, UNDECIDED, BROKEN = 0, 1, 3, 4
+STATE = "exploration.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``explore`` takes."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="a YAML file, or a shipped scenario")
+    parser.add_argument(
+        "--variant", metavar="A,B", help="the variants to explore (default: all of the scenario)"
+    )
+    parser.add_argument(
+        "--strategy", choices=kinds.names("common.exploration.strategies"), default="exhaustive",
+        help="how to choose schedules (default: %(default)s)",
+    )  # fmt: skip
+    reduction = parser.add_mutually_exclusive_group()
+    reduction.add_argument(
+        "--reduce", action="store_true", default=None,
+        help="exhaustive: walk orders that look alike to all once (default: when there are many)",
+    )  # fmt: skip
+    reduction.add_argument(
+        "--all", dest="reduce", action="store_false", help="exhaustive: walk every order"
+    )
+    parser.add_argument(
+        "--preemptions", type=int, metavar="N",
+        help="exhaustive: only schedules with at most N switches away from who could go on",
+    )  # fmt: skip
+    parser.add_argument(
+        "--depth", type=int, default=3, metavar="D", help="pct: the depth of the bugs to look for"
+    )
+    parser.add_argument(
+        "--schedules", type=int, default=10_000, metavar="N", help="stop after so many schedules"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, metavar="S", help="stop after so many seconds"
+    )
+    parser.add_argument("--resume", metavar="DIR", help="go on where a stored exploration stopped")
+    parser.add_argument("--seed", type=int, metavar="N", help="of amounts and of random schedules")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+        help="change one value of the scenario, such as processes.trader.operations=2",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=runs.OUT, metavar="DIR",
+        help="where explorations are stored (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
+    """Explore the variants one after another; returns the most serious exit status."""
+    for name in ("schedules", "seconds", "depth"):
+        if getattr(arguments, name) <= 0:
+            raise UsageError(f"--{name} {getattr(arguments, name)} walks nothing", "more than 0")
+    if arguments.preemptions is not None and arguments.preemptions < 0:
+        raise UsageError("--preemptions is negative", "0 or more")
+    stored = _stored(arguments.resume)
+    documents = []
+    for planned in _plans(arguments, systems):
+        document = _explore(planned, arguments, systems, stored.get(planned.variant))
+        documents.append(document)
+        if not arguments.json:
+            print(exploration_text(document), flush=True)
+        if document["interrupted"]:
+            break
+    if arguments.json:
+        variants = {document["variant"]: document for document in documents}
+        print(json.dumps({"scenario": documents[0]["scenario"], "variants": variants}, indent=2))
+    return max((_status(document) for document in documents), key=_gravity)
+
+
+def _plans(arguments: argparse.Namespace, systems: Mapping[str, System]) -> list[Plan]:
+    scenario = load(shipped(arguments.scenario), systems, arguments.settings)
+    names = arguments.variant.split(",") if arguments.variant else list(scenario.variants)
+    first = plan(scenario, names[0], arguments.seed, systems)
+    # The same amounts in every variant.
+    return [plan(scenario, name, first.seed, systems) for name in names]
+
+
+def _explore(
+    planned: Plan,
+    arguments: argparse.Namespace,
+    systems: Mapping[str, System],
+    saved: dict[str, Any] | None,
+) -> dict[str, Any]:
+    # Imported late: judging brings numpy, which the list of verbs must not wait for.
+    from common.exploration.explore import Budget, explore
+    from common.exploration.strategies import Options
+    from common.exploration.walking import Walk
+
+    def show(walk: Walk) -> None:
+        found = ", ".join(f"{kind} {f.schedules:,}" for kind, f in walk.found.items())
+        line = f"{planned.scenario} {planned.variant}: {walk.walked:,} schedules {found}"
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+
+    run_dir = runs.make_exploration(arguments.out, planned.scenario)
+    on_terminal = sys.stderr.isatty()
+    explored = explore(
+        planned,
+        systems,
+        run_dir,
+        arguments.out / planned.scenario,
+        arguments.strategy,
+        Options(preemptions=arguments.preemptions, depth=arguments.depth, seed=planned.seed),
+        Budget(arguments.schedules, arguments.seconds),
+        reduce=arguments.reduce,
+        saved=saved,
+        progress=show if on_terminal else None,
+    )
+    if on_terminal:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+    document = exploration_document(explored, run_dir)
+    state = {"format": "concurrency-lab exploration", "version": 1, "document": document}
+    if explored.saved is not None:
+        state["saved"] = {"reduced": explored.reduced, **explored.saved}
+    (run_dir / STATE).write_text(json.dumps(state))
+    return document
+
+
+def _stored(name: str | None) -> dict[str, dict[str, Any]]:
+    """Return what is needed to go on, by variant; raises ``StoredRunError`` and ``UsageError``."""
+    if name is None:
+        return {}
+    path = Path(name) / STATE
+    try:
+        state = json.loads(path.read_text())
+        variant = state["document"]["variant"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoredRunError(f"{path} is no stored exploration: {error}") from None
+    if "saved" not in state:
+        raise UsageError(f"{name} is complete: nothing is left to walk")
+    return {variant: state["saved"]}
+
+
+def _status(document: dict[str, Any]) -> int:
+    if document["interrupted"]:
+        return 128 + int(document["interrupted"])
+    if document["leaks"]:
+        return BROKEN
+    found, expected = set(document["findings"]), document["expected"]
+    if document["undecided"] or document["unrepeatable"]:
+        return UNDECIDED
+    if expected["verdict"] == "valid":
+        if found:
+            return NOT_EXPECTED
+        return EXPECTED if document["complete"] else UNDECIDED
+    wanted, some = set(expected["findings"]), set(expected["any"])
+    if wanted <= found and (not some or some & found):
+        return EXPECTED
+    return NOT_EXPECTED if document["complete"] else UNDECIDED
+
+
+def _gravity(status: int) -> int:
+    order = [EXPECTED, UNDECIDED, NOT_EXPECTED, BROKEN]
+    return order.index(status) if status in order else status

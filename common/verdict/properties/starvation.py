@@ -1,0 +1,68 @@
+"""Nobody waits for a lock for long while others get it again and again.
+
+A lock that excludes may still be unfair: bounded waiting is a property of its own (Dijkstra's
+problem as Knuth put it in 1966; Peterson and Silberschatz's third condition). The bound here is
+one wait of ``deadlines.starvation`` seconds in which others got the lock a hundred times.
+"""
+
+from __future__ import annotations
+
+from common.history.case import Case
+from common.verdict.evidence import Result, finding, instance
+from common.verdict.finding import Instance
+from common.verdict.lock_waits import Wait, name, overtakers, waits
+from common.verdict.wording import many, number, span
+
+# So often others must have got the lock: who waits behind a few slow ones is not starved.
+OVERTAKEN = 100
+
+
+def check(case: Case) -> Result:
+    """Return the waits that were too long, with who overtook.
+
+    The measures hold the longest wait for a lock: ``process``, ``lock``, ``wait_s``, ``overtaken``
+    (how often others got the lock meanwhile) and ``got_it``; None where nobody waited.
+    """
+    least = round(case.plan.deadlines.starvation * 1e9)
+    found = waits(case, least)
+    if not found:
+        return Result(measures={"longest_wait": None})
+    longest = found[0]
+    measures = {
+        "longest_wait": {
+            "process": longest.process,
+            "lock": name(case, longest.lock),
+            "wait_s": longest.length / 1e9,
+            "overtaken": sum(overtakers(case, longest).values()),
+            "got_it": longest.position is not None,
+        }
+    }
+    # In a circle of waits nobody is overtaken: that finding is another.
+    starved = [
+        (wait, others)
+        for wait in found
+        if wait.length >= least and sum((others := overtakers(case, wait)).values()) >= OVERTAKEN
+    ]
+    if not starved:
+        return Result(measures=measures)
+    starved.sort(key=lambda each: each[0].asked)
+    told = [_instance(case, *each) for each in starved]
+    worst = max(told, key=lambda each: each.amount)
+    total = sum(each.amount for each in told)
+    lead = f"{many(len(told), 'wait')} for a lock went on while others got it again and again."
+    cases = (told[0], worst, told[-1])
+    return Result([finding("starvation", len(told), total, cases, lead)], measures=measures)
+
+
+def _instance(case: Case, wait: Wait, others: dict[str, int]) -> Instance:
+    overtaken = sum(others.values())
+    often = next(iter(others))
+    most = f", {often} alone {number(others[often])} times" if len(others) > 1 else ""
+    who = f"{often} got it" if len(others) == 1 else "the others got it"
+    end = "" if wait.position is not None else ", and never got it"
+    sentence = (
+        f"{wait.process} waited {span(wait.length)} for {name(case, wait.lock)}{end}; meanwhile "
+        f"{who} {number(overtaken)} times{most}: the lock goes to whoever comes in time, not to "
+        f"whoever has waited longest."
+    )
+    return instance(case, wait.length / 1e9, sentence, wait.position)
