@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from common import runs
 from common.errors import MachineError, StoredRunError
@@ -13,13 +14,24 @@ from common.history import store
 from common.log import EventLog
 from common.process.following import follow
 from common.process.reception import Listener
+from common.process.stage import Stage
 from common.process.supervise import Supervisor
 from common.report.document import run_document
 from common.scenario.plan import Plan
+from common.scenario.schedule import Move, Schedule
 from common.system import System, operations_of
 
 if TYPE_CHECKING:
     from common.history.case import Case
+
+
+class Leader(Protocol):
+    """Who leads the processes of a run; afterwards ``moves`` is the schedule that was followed."""
+
+    moves: list[Move]
+
+    def __call__(self, stage: Stage) -> None:
+        """Lead them to the end, or as far as it goes."""
 
 
 def perform(
@@ -31,8 +43,12 @@ def perform(
     log_operations: bool = False,
     keep: bool = False,
     progress: Listener | None = None,
+    lead: Leader | None = None,
 ) -> dict[str, Any]:
     """Run ``plan`` once, judge it, and return its document; the run directory keeps everything.
+
+    ``lead`` leads the processes from step to step; the plan is stored with the schedule that it
+    chose.
 
     ``keep`` leaves the kernel objects in place for ``ipcs``; ``clean`` removes them later.
     Raises ``MachineError``, ``KernelObjectError`` and ``UsageError`` when it cannot run.
@@ -48,11 +64,16 @@ def perform(
     try:
         log("run_started", scenario=plan.scenario, variant=plan.variant, seed=plan.seed)
         _stored(store.write_plan, run_dir, plan)
-        direct = None if plan.schedule is None else partial(follow, schedule=plan.schedule)
+        direct: Callable[[Stage], None] | None = lead
+        if direct is None and plan.schedule is not None:
+            direct = partial(follow, schedule=plan.schedule)
         supervisor = Supervisor(
             plan, systems, run_dir, out / plan.scenario, listen, keep=keep, direct=direct
         )
         outcome = supervisor.perform()
+        if lead is not None:
+            led = Schedule([list(move) for move in lead.moves], exact=True)
+            _stored(store.write_plan, run_dir, dataclasses.replace(plan, schedule=led))
         _stored(store.write_outcome, run_dir, outcome)
         document, case = _judge(run_dir, systems, progress)
         _stored(store.write_verdict, run_dir, document)

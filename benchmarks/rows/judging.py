@@ -1,7 +1,4 @@
-"""How fast is a run of a million operations judged, and in how much memory ten million?
-
-Fresh processes judge runs that were generated. The memory of the shorter runs stands beside it.
-"""
+"""How fast is a run of a million operations judged, in how much memory? Beside ten million."""
 
 from __future__ import annotations
 

@@ -102,6 +102,8 @@ def explore(
         outcome = supervisor.perform()
     finally:
         os.sched_setaffinity(0, cores)
+    if exploration.explored is None and outcome.interrupted:
+        raise KeyboardInterrupt
     if exploration.explored is None:
         raise LabError(_why_nothing(outcome.processes))
     exploration.explored.interrupted = outcome.interrupted
@@ -186,7 +188,7 @@ class _Exploration:
     def _walk(
         self, stage: Stage, walker: Walker, *, reduced: bool, most: int
     ) -> tuple[Walk, Strategy]:
-        options = dataclasses.replace(self.options, reduce=reduced, most=most)
+        options = dataclasses.replace(self.options, reduce=reduced)
         saved = self.saved
         while True:
             strategy: Strategy = kinds.load(STRATEGIES, self.name).Strategy(options)

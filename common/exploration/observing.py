@@ -106,6 +106,10 @@ class Observer:
             self._judged[key] = self._judge(records, final)
         return self._judged[key]
 
+    def records(self, number: int) -> list[list[float]]:
+        """Return the records of one process so far, as cells."""
+        return self._records[number].read()
+
     def _key(self, records: list[list[list[float]]], final: Rows | None) -> Any:
         values = tuple(
             tuple(

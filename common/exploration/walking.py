@@ -146,7 +146,7 @@ class Walker:
                 result.add(self.observer.look(), moves(self.stage, self.shared))
             strategy.ended()
             result.seconds = time.monotonic() - started
-        result.complete = True
+        result.complete = strategy.complete
         return True
 
     def _schedule(self, strategy: Strategy) -> bool:

@@ -44,8 +44,9 @@ class Outcome:
     those still there after the removal; ``vanished`` says why ``final`` could not be read, because
     somebody removed the table meanwhile; ``kept`` says that the objects were left in place on
     request. ``paper`` is the paper's file name in the run directory. ``deadlock`` tells who waited
-    for what when nobody could go on (``process``, ``step``, ``waits_for``, ``holder``), else it is
-    empty. ``lock_values`` holds what each lock of the table stood at in the end (1: free), None for
+    for what when nobody could go on (``process``, ``step``, ``waits_for``, ``holder``; ``since`` ns,
+    CLOCK_MONOTONIC, where they ran freely), else it is empty. ``trace`` is the order of steps of a run
+    under a schedule (:mod:`common.history.trace`). ``lock_values`` holds what each lock of the table stood at in the end (1: free), None for
     a kind that does not tell.
     """
 
@@ -61,4 +62,5 @@ class Outcome:
     vanished: str | None = None
     kept: bool = False
     deadlock: list[dict[str, Any]] = field(default_factory=list)
+    trace: list[str] = field(default_factory=list)
     lock_values: list[int | None] = field(default_factory=list)

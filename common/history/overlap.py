@@ -75,7 +75,7 @@ def _by_place(
         here = slice(start + begin, start + end)
         codes = history.codes[here]
         chosen = counted[codes] & history.done[here]
-        keys = number[codes].astype(np.int64) << 8 | history.objects[here]
+        keys = number[codes].astype(np.uint16) << 8 | history.objects[here]
         stamps = {name: history.cells(name, which, slice(begin, end)) for name in TIMES}
         for key in np.flatnonzero(np.bincount(keys[chosen])).tolist():
             mine = np.flatnonzero(chosen & (keys == key))

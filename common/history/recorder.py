@@ -110,6 +110,10 @@ class Recorder:
         self._next = start
         self.room += size // record.RECORD_SIZE
 
+    def withdraw_last(self) -> None:
+        """Take back the last record, which was declared and never begun."""
+        self.withdraw(self._next - record.RECORD_SIZE)
+
     def rewind(self) -> None:
         """Forget every record: the process does it all again."""
         for view, start in self._views:

@@ -86,6 +86,7 @@ class Watch:
                     "step": "acquire",
                     "waits_for": what,
                     "holder": None if holder is None else names.get(holder),
+                    "since": since,
                 }
             )
             times[name] = since

@@ -12,11 +12,13 @@ import json
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from common.errors import ProcessError
+from common.history.trace import Passed
 from common.process import addresses, reports, turns
 from common.process.members import Member
 from common.scenario.plan import Plan
@@ -76,8 +78,8 @@ class Player:
 class Stage:
     """All processes of a run, each standing at a step or ended.
 
-    ``trace`` is the order of steps so far: (process number, step). ``holders`` tells which process
-    has which lock. ``interrupted()`` says that the user wants to stop.
+    ``trace`` is the order of steps so far: (process number, step), and ``moments`` when each was let
+    go (ns, CLOCK_MONOTONIC). ``holders`` tells which process has which lock. ``interrupted()`` says that the user wants to stop.
     """
 
     plan: Plan
@@ -87,6 +89,7 @@ class Stage:
     interrupted: Callable[[], bool]
     players: list[Player] = field(default_factory=list)
     trace: list[tuple[int, Stand]] = field(default_factory=list)
+    moments: list[int] = field(default_factory=list)
     holders: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -132,6 +135,7 @@ class Stage:
         assert stand is not None
         assert player.ready
         self.trace.append((number, stand))
+        self.moments.append(time.monotonic_ns())
         player.steps += 1
         if stand.takes:
             self.holders[stand.takes] = number
@@ -149,6 +153,7 @@ class Stage:
         player = self.players[number]
         assert player.stand is not None
         self.trace.append((number, Stand(STOP, frozenset(), frozenset(), "", "", blocks=False)))
+        self.moments.append(time.monotonic_ns())
         self._say(player, turns.STOP)
         self._hear(player)
         if player.stand is None:
@@ -166,7 +171,7 @@ class Stage:
             player.finishing = player.left = False
             player.steps = 0
             self._say(player, turns.AGAIN)
-        self.trace = []
+        self.trace, self.moments = [], []
         self.holders = {}
         self.open()
 
@@ -187,6 +192,12 @@ class Stage:
                 }
             )
         return found
+
+    def passed(self, since: int) -> Iterator[Passed]:
+        """Yield the steps so far, their times counted from ``since`` (ns, CLOCK_MONOTONIC)."""
+        for (number, stand), at in zip(self.trace, self.moments, strict=True):
+            name = self.players[number].name
+            yield Passed(at - since, name, stand.step, stand.takes, stand.gives)
 
     def _look(self, changed: frozenset[str], but: Player) -> None:
         for player in self.players:

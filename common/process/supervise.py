@@ -16,6 +16,7 @@ from typing import Any
 
 from common import names
 from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectVanished
+from common.history import trace
 from common.history.outcome import Outcome, ProcessOutcome
 from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
@@ -145,6 +146,7 @@ class Supervisor:
         table = self.addresses["table"]
         initial = addresses.read_rows(plan, table) if table else None
         deadlock: list[dict[str, Any]] = []
+        passed: list[str] = []
         self._spawn_all(path, directory, stderr)
         if self._until("start", plan.deadlines.start, self.members.all_ready):
             self.gate_ns = time.monotonic_ns()
@@ -152,7 +154,7 @@ class Supervisor:
             self.tell("gate_open", gate_ns=self.gate_ns)
             self.members.enter("ready", "run")
             if self.direct is not None:
-                deadlock = self._conduct(reception, self.direct)
+                deadlock, passed = self._conduct(reception, self.direct)
             else:
                 self.watch = Watch(self.addresses)
             self._until("run", plan.deadlines.run, self.members.all_ended)
@@ -167,6 +169,7 @@ class Supervisor:
             initial=initial,
             paper="paper.txt" if plan.paper is not None else None,
             deadlock=self.watch.found if self.watch is not None else deadlock,
+            trace=passed,
         )
         try:
             outcome.final = addresses.read_rows(plan, table) if table else None
@@ -177,8 +180,11 @@ class Supervisor:
 
     def _conduct(
         self, reception: Reception, direct: Callable[[Stage], None]
-    ) -> list[dict[str, Any]]:
-        """Let ``direct`` lead the processes; returns who waited for whom where nobody could go."""
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Let ``direct`` lead the processes.
+
+        Returns who waited for whom where nobody could go, and the order of the steps.
+        """
         members = list(self.members)
         for member in members:
             reception.hand_over(member)
@@ -193,7 +199,7 @@ class Supervisor:
             stage.open()
             direct(stage)
             stuck = stage.unfinished() and not stage.enabled()
-            return stage.waits() if stuck else []
+            return stage.waits() if stuck else [], trace.written(stage.passed(self.gate_ns))
         finally:
             stage.close()
             for member in members:

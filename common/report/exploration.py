@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,9 +126,7 @@ def _finding(kind: str, found: dict[str, Any], document: dict[str, Any]) -> list
     ]
     if kind in document["unrepeatable"]:
         lines.append(f"  {paint('undecided')}: followed again, it did not show {kind}")
-    settings = "".join(
-        f" --set {path}={value}" for path, value in document.get("given", {}).items()
-    )
+    settings = "".join(f" --set {shlex.quote(given)}" for given in document["given"])
     lines.append(
         f"    run.py run {document['source']}{settings} --schedule {found['token']}"
     )  # fmt: skip

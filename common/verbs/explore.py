@@ -128,6 +128,7 @@ def _explore(
     if on_terminal:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     document = exploration_document(explored, run_dir)
+    document["given"] = arguments.settings
     state = {"format": "concurrency-lab exploration", "version": 1, "document": document}
     if explored.saved is not None:
         state["saved"] = {"reduced": explored.reduced, **explored.saved}

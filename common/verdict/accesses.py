@@ -112,11 +112,16 @@ def accesses(history: History) -> dict[tuple[int, str], Accesses]:
         for place, (touching, writing) in kinds.items():
             touches = np.flatnonzero(touching[acts])
             rows = history.objects[there][touches]
-            for row in np.flatnonzero(np.bincount(rows)).tolist():
-                mine = touches[rows == row]
+            # Row after row, and in each row as they were.
+            touches = touches[np.argsort(rows, kind="stable")]
+            cells = [touches + there.start, *(column[touches] for column in columns)]
+            cells.append(writing[acts[touches]])
+            counts = np.bincount(rows)
+            ends = np.cumsum(counts).tolist()
+            for row in np.flatnonzero(counts).tolist():
                 growing = found.setdefault((row, place), _Columns(len(history.processes)))
-                cells = [mine + there.start, *(column[mine] for column in columns)]
-                growing.add(which, [*cells, writing[acts[mine]]])
+                mine = slice(ends[row] - int(counts[row]), ends[row])
+                growing.add(which, [cell[mine] for cell in cells])
     made = {key: growing.accesses() for key, growing in sorted(found.items())}
     return {key: each for key, each in made.items() if each.writes.any()}
 

@@ -88,8 +88,8 @@ class HappensBefore:
         size = max(1, BLOCK // max(1, self._processes))
         for start in range(0, len(possible), size):
             chosen = possible[start : start + size]
-            reached = self._reached(before[chosen], left[chosen])
-            found[chosen] = reached[after[chosen], np.arange(len(chosen))] <= entered[chosen]
+            pairs = (each[chosen] for each in (before, left, after, entered))
+            found[chosen] = self._followed(*pairs)
         return found
 
     def _possible(self, before: Positions, left: Times, after: Positions, entered: Times) -> Flags:
@@ -105,25 +105,37 @@ class HappensBefore:
         possible: Flags = out <= into
         return possible
 
-    def _reached(self, before: Positions, left: Times) -> Times:
-        """Return when each process (a row each) is first ordered after each pair's first one."""
+    def _followed(self, before: Positions, left: Times, after: Positions, entered: Times) -> Flags:
+        """Follow what goes out of the first process of each pair until it comes to the second."""
+        found = np.zeros(len(left), np.bool_)
+        # When each process (a row each) is first ordered after the first operation of each pair.
         reached = np.full((self._processes, len(left)), NEVER)
         reached[before, np.arange(len(left))] = left
-        while True:
+        going = np.arange(len(left))
+        while len(going):
             known = reached.copy()
-            for hands in self._hands:
-                given = np.full(len(left), NEVER)
-                for which, times in hands.given.items():
-                    np.minimum(given, _next(times, reached[which]), out=given)
-                for which, times in hands.taken.items():
-                    mine = reached[which]
-                    np.minimum(mine, _next(times, given), out=mine)
-            for sender, receiver, sent, arrived in self._passings:
-                mine = reached[receiver]
-                at = np.searchsorted(sent, reached[sender])
-                np.minimum(mine, np.append(arrived, NEVER)[at], out=mine)
-            if (known == reached).all():
-                return reached
+            self._step(reached)
+            # What comes later than the second operation does not matter.
+            reached[reached > entered[going]] = NEVER
+            there = reached[after[going], np.arange(len(going))] != NEVER
+            found[going[there]] = True
+            goes_on = ~there & (reached != known).any(0)
+            going, reached = going[goes_on], reached[:, goes_on]
+        return found
+
+    def _step(self, reached: Times) -> None:
+        """Let every process hand on its order once, by each lock and each message."""
+        for hands in self._hands:
+            given = np.full(reached.shape[1], NEVER)
+            for which, times in hands.given.items():
+                np.minimum(given, _next(times, reached[which]), out=given)
+            for which, times in hands.taken.items():
+                mine = reached[which]
+                np.minimum(mine, _next(times, given), out=mine)
+        for sender, receiver, sent, arrived in self._passings:
+            mine = reached[receiver]
+            at = np.searchsorted(sent, reached[sender])
+            np.minimum(mine, np.append(arrived, NEVER)[at], out=mine)
 
 
 def _next(times: Times, at: Times) -> Times:

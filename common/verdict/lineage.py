@@ -15,7 +15,7 @@ import numpy.typing as npt
 from common.history import scratch
 from common.history.merge import History, Positions
 from common.history.order import windows
-from common.verdict.amounts import UNIT, exact, total
+from common.verdict.amounts import UNIT, exact, sum_of, total
 from common.verdict.flights import applied, unexplained, wrote
 from common.verdict.runs import Integers
 from common.verdict.trail import find_trail
@@ -100,7 +100,8 @@ def _in_step(
     true one.
     """
     # Then all but the ends cancel out, which is quickly seen.
-    if not len(done) or total(written) - total(read) != last - root:
+    changes = (written[at] - read[at] for at in scratch.parts(len(done)))
+    if not len(done) or sum_of(changes) != last - root:
         return False
     bounds = np.searchsorted(done, history.bounds).tolist()
     for stamp in ("left", "entered"):

@@ -75,6 +75,42 @@ def overtakers(case: Case, wait: Wait) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda each: -each[1]))
 
 
+def wait_at(case: Case, position: int) -> Wait | None:
+    """Return how long an operation waited for its lock; None when it took none, or at once."""
+    history, found = case.history, case.history.record(position)
+    which = bisect_right(history.bounds, position) - 1
+    at = position - history.bounds[which]
+    lock = int(_locks(case, which, at, at + 1)[0])
+    length = found["entered"] - found["asked"]
+    if lock == record.NO_LOCK or not found["asked"] or length <= 0:
+        return None
+    return Wait(length, case.process(position), lock, found["asked"], position)
+
+
+def holders(case: Case, wait: Wait) -> dict[str, int]:
+    """Return how often each other process had the lock during a wait, in the order they had it.
+
+    Only those whose records say that they were inside; who is about to give it back is not.
+    """
+    history = case.history
+    times: dict[str, int] = {}
+    first: dict[str, int] = {}
+    for which, process in enumerate(history.processes):
+        if process.name == wait.process:
+            continue
+        begin = _until(process.records, wait.asked)
+        end = min(_until(process.records, wait.until) + 1, len(process.records))
+        for start in range(begin, end, CHUNK):
+            stop = min(start + CHUNK, end)
+            entered = history.cells("entered", which, slice(start, stop))
+            inside = (entered > 0) & (entered < wait.until)
+            inside &= _locks(case, which, start, stop) == wait.lock
+            if inside.any():
+                first.setdefault(process.name, int(entered[inside].min()))
+                times[process.name] = times.get(process.name, 0) + int(np.count_nonzero(inside))
+    return {name: times[name] for name in sorted(times, key=first.__getitem__)}
+
+
 def name(case: Case, lock: int) -> str:
     """Return what people call a lock."""
     return "the paper's lock" if lock == PAPER else lock_name(case, lock)

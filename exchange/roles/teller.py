@@ -9,6 +9,7 @@ from typing import Any
 from common.errors import UsageError
 from common.options import option
 from common.process.context import Context
+from common.process.turns import Stop
 from exchange.desk import STEPS as DESK_STEPS
 from exchange.desk import Desk
 from exchange.layout import BALANCE
@@ -16,6 +17,7 @@ from exchange.lines import parse
 
 NEEDS_TABLE = True
 STEPS = DESK_STEPS
+BEGINS = "acquire"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,11 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
         balances = []
         done = 0
         for sequence, order in enumerate(orders, start=1):
-            done += desk.trade(order.buying, order.row, order.amount, sequence)
+            try:
+                done += desk.trade(order.buying, order.row, order.amount, sequence)
+            except Stop:
+                context.recorder.withdraw_last()
+                break
             balances.append(desk.balance)
         return {"balance": desk.balance, "balances": balances, "done": done}
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from common.history import order as order_module
 from common.history.measure import measure
 from common.history.overlap import overlapping
 from exchange.operations import BUY, SELL
@@ -129,3 +130,9 @@ def test_overlapping_intervals_are_those_that_begin_inside_another_processes(
         slow += any(intervals[m][2] != process and begin < intervals[m][1] for m in order[:place])
     columns = np.array(intervals, np.int64).reshape(-1, 3)
     assert overlapping(columns[:, 0], columns[:, 1]) == slow
+    bounds = np.cumsum([0, *map(len, gaps)]).tolist()
+    usual, order_module.WINDOW = order_module.WINDOW, 4
+    try:
+        assert overlapping(columns[:, 0], columns[:, 1], bounds) == slow
+    finally:
+        order_module.WINDOW = usual

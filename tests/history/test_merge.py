@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from common.errors import StoredRunError
-from common.history import record
-from common.history.merge import History, load_history
+from common.history import mapped, merge, record, scratch
+from common.history.merge import History, States, load_history
 from common.history.operations import Effect
 from common.history.recorder import Recorder
 from exchange.operations import BUY, READ_ROW, SELL
@@ -192,3 +192,69 @@ def test_numpy_starts_no_threads() -> None:
         env=environment, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert found.stdout == "1\n"
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have everything done in chunks of three records, and every array in a file."""
+    monkeypatch.setattr(scratch, "LARGE", 1)
+    for module in (scratch, merge, mapped):
+        monkeypatch.setattr(module, "CHUNK", 3)
+
+
+FIELDS = [
+    "asked", "entered", "left", "item", "v0", "v1", "v2", "v3", "v4", "process", "seq", "code",
+    "object", "outcome", "held_first", "held_last",
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", FIELDS)
+def test_chunks_are_seams_that_nobody_sees(name: str, tmp_path: Path) -> None:
+    """A column that was joined from many parts, in a file, holds what each record holds."""
+    for index in range(3):
+        to = recorder(tmp_path, f"t{index}", index)
+        for number in range(5 * index):
+            write(to, 10 * index + number)
+    history = load(tmp_path)
+    column = history.column(name).tolist()
+    assert len(column) == 15
+    if name in history.record(0):
+        assert column == [history.record(at)[name] for at in range(15)]
+
+
+@pytest.mark.usefixtures("tiny")
+def test_positions_by_object_are_those_of_the_object(tmp_path: Path) -> None:
+    """Each operation is with its own object only, in ascending order."""
+    for index in range(2):
+        to = recorder(tmp_path, f"t{index}", index)
+        for number in range(9):
+            write(to, 10 * index + number, READ_ROW if number == 4 else BUY)
+    history = load(tmp_path)
+    chosen = history.select(Effect.UPDATE)
+    expected = {row: chosen[history.objects[chosen] == row].tolist() for row in range(4)}
+    found = history.by_object(Effect.UPDATE)
+    assert {row: positions.tolist() for row, positions in found.items()} == expected
+
+
+@pytest.mark.usefixtures("tiny")
+def test_a_chunk_is_of_one_process(tmp_path: Path) -> None:
+    """What is replayed process by process needs no more than its chunks, in their order."""
+    for index, count in enumerate((4, 0, 7)):
+        to = recorder(tmp_path, f"t{index}", index)
+        for number in range(count):
+            write(to, number)
+    chunks = [(which, part.tolist()) for which, part in load(tmp_path).chunks(Effect.UPDATE)]
+    assert chunks == [(0, [0, 1, 2]), (0, [3]), (2, [4, 5, 6]), (2, [7, 8, 9]), (2, [10])]
+
+
+def test_tallies_count_what_each_process_did(tmp_path: Path) -> None:
+    """Done, refused and in flight, by code."""
+    to = recorder(tmp_path, "t")
+    for _ in range(3):
+        write(to, 0)
+    to.refuse(write(to, 1, SELL))
+    write(to, 2, SELL, ended=False)
+    (tally,) = load(tmp_path).tallies
+    assert (tally[States.DONE, BUY], tally[States.REFUSED, SELL]) == (3, 1)
+    assert (tally[States.IN_FLIGHT, SELL], tally.sum()) == (1, 5)

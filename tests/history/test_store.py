@@ -110,7 +110,7 @@ def rewrite(change: Callable[[dict[str, Any]], object]) -> Callable[[str], str]:
         (lambda text: "[" * 100_000, "is garbled"),
         (lambda text: "[]", "is not an outcome of this lab"),
         (rewrite(lambda body: body.update(format="x")), "is not an outcome of this lab"),
-        (rewrite(lambda body: body.update(version=99)), "has version 99, this program reads 1"),
+        (rewrite(lambda body: body.update(version=99)), "has version 99, this program reads 2"),
         (rewrite(lambda body: body.pop("gate_ns")), "the field 'gate_ns' is missing"),
         (rewrite(lambda body: body.update(extra=1)), "the field 'extra' is not known"),
         (rewrite(lambda body: body.update(gate_ns="1")), "gate_ns should be int, not '1'"),

@@ -29,18 +29,19 @@ class Options:
 
     ``reduce``: leave out orders that differ only in steps that cannot influence each other;
     ``preemptions``: the most switches away from a process that could have gone on; ``depth``: how
-    many ordering constraints a bug may need; ``seed`` of random choices; ``most`` schedules.
+    many ordering constraints a bug may need; ``seed`` of random choices.
     """
 
     reduce: bool = True
     preemptions: int | None = None
     depth: int = 3
     seed: int = 0
-    most: int = 10_000
 
 
 class Strategy(Protocol):
-    """One walk."""
+    """One walk; ``complete`` says that nothing is left to walk."""
+
+    complete: bool
 
     def begin(self) -> bool:
         """Start the next schedule; False when there is none left."""

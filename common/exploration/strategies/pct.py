@@ -14,11 +14,12 @@ from common.exploration.strategies import Options, State
 
 
 class Strategy:
-    """The walk: schedule number n is the same for the same seed and the same steps before it."""
+    """The walk, which never ends by itself; a seed and a number of steps draw the same schedules."""
+
+    complete = False
 
     def __init__(self, options: Options) -> None:
         self.seed = options.seed
-        self.most = options.most
         self.depth = options.depth
         self.number = 0
         # The most steps that a schedule had: the first one tells.
@@ -31,8 +32,6 @@ class Strategy:
 
     def begin(self) -> bool:
         """Draw priorities and the steps at which the one who would go is put behind all others."""
-        if self.number >= self.most:
-            return False
         self._source.seed(f"{self.seed}/{self.number}")
         self.number += 1
         self._step = 0

@@ -66,7 +66,11 @@ def check(case: Case) -> Result:
 
 def _apart(here: Accesses) -> Iterator[tuple[Positions, Positions]]:
     """Yield the neighbours that did not come one after the other under one lock."""
+    locked = here.last.any()
     for one, other in neighbours(here):
+        if not locked:
+            yield one, other
+            continue
         shared = (here.last[one] == here.first[other]) & (here.first[other] != record.NO_LOCK)
         shared &= here.left[one] <= here.entered[other]
         if not shared.all():

@@ -1,0 +1,82 @@
+"""Be the scheduler: choose at each turn which process goes on, and see what comes of it."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from common import pipeline, runs
+from common.report import text
+from common.report.document import exit_status
+from common.scenario.load import load
+from common.scenario.plan import plan
+from common.scenario.schedule import Token, write_token
+from common.system import System, operations_of
+from common.verbs.run import shipped
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``play`` takes."""
+    parser.add_argument("scenario", metavar="SCENARIO", help="a YAML file, or a shipped scenario")
+    parser.add_argument("--variant", help="the variant to play (default: the scenario's first)")
+    parser.add_argument(
+        "--predict", action="store_true",
+        help="hide the values: say what each step will read or write before it does",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, metavar="N", help="of the amounts")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+        help="change one value of the scenario",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=runs.OUT, metavar="DIR",
+        help="where runs are stored (default: %(default)s)",
+    )  # fmt: skip
+
+
+def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
+    """Play one run; returns its exit status."""
+    # Imported late: what looks at the records brings numpy.
+    from common.exploration.playing import Game
+
+    scenario = load(shipped(arguments.scenario), systems, arguments.settings)
+    planned = plan(scenario, arguments.variant, arguments.seed, systems)
+    layout = next((systems[name].table for name in planned.systems if systems[name].table), None)
+    fields = layout.fields if layout else ()
+    operations = operations_of(list(systems.values()))
+    game = Game(planned, operations, fields, ask, say, predict=arguments.predict)
+    document = pipeline.perform(planned, systems, arguments.out, lead=game)
+    say("")
+    say(text.run_text(document))
+    token = write_token(Token(planned.variant, planned.seed, game.moves))
+    say(f"  play it again: run.py run {scenario.source} --schedule {token}")
+    return exit_status(document)
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)
+
+
+def ask(prompt: str) -> str | None:
+    """Return the person's answer; None at the end of input and on Ctrl-C."""
+    # While the run goes on a signal only counts; here it must end the question.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return input(prompt) if sys.stdin.isatty() else _piped(prompt)
+    except (EOFError, KeyboardInterrupt):
+        say("")
+        return None
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _piped(prompt: str) -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    say(f"{prompt}{line.rstrip()}")
+    return line
