@@ -15,7 +15,7 @@ from common.log import EventLog
 from common.process.following import follow
 from common.process.reception import Listener
 from common.process.stage import Stage
-from common.process.supervise import Supervisor
+from common.process.supervise import Onlooker, Supervisor
 from common.report.document import run_document
 from common.scenario.plan import Plan
 from common.scenario.schedule import Move, Schedule
@@ -44,11 +44,12 @@ def perform(
     keep: bool = False,
     progress: Listener | None = None,
     lead: Leader | None = None,
+    onlooker: Onlooker | None = None,
 ) -> dict[str, Any]:
     """Run ``plan`` once, judge it, and return its document; the run directory keeps everything.
 
     ``lead`` leads the processes from step to step; the plan is stored with the schedule that it
-    chose.
+    chose. ``onlooker`` looks at a run that nobody leads, while it goes on.
 
     ``keep`` leaves the kernel objects in place for ``ipcs``; ``clean`` removes them later.
     Raises ``MachineError``, ``KernelObjectError`` and ``UsageError`` when it cannot run.
@@ -68,7 +69,14 @@ def perform(
         if direct is None and plan.schedule is not None:
             direct = partial(follow, schedule=plan.schedule)
         supervisor = Supervisor(
-            plan, systems, run_dir, out / plan.scenario, listen, keep=keep, direct=direct
+            plan,
+            systems,
+            run_dir,
+            out / plan.scenario,
+            listen,
+            keep=keep,
+            direct=direct,
+            onlooker=onlooker,
         )
         outcome = supervisor.perform()
         if lead is not None:

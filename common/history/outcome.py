@@ -44,10 +44,10 @@ class Outcome:
     those still there after the removal; ``vanished`` says why ``final`` could not be read, because
     somebody removed the table meanwhile; ``kept`` says that the objects were left in place on
     request. ``paper`` is the paper's file name in the run directory. ``deadlock`` tells who waited
-    for what when nobody could go on (``process``, ``step``, ``waits_for``, ``holder``; ``since`` ns,
-    CLOCK_MONOTONIC, where they ran freely), else it is empty. ``trace`` is the order of steps of a run
-    under a schedule (:mod:`common.history.trace`). ``lock_values`` holds what each lock of the table stood at in the end (1: free), None for
-    a kind that does not tell.
+    for what when nobody could go on (``process``, ``step``, ``waits_for``, ``holder``; ``since`` in
+    ns, CLOCK_MONOTONIC, where they ran freely), else it is empty. ``trace`` is the order of steps
+    of a run under a schedule (:mod:`common.history.trace`). ``lock_values`` holds what each lock of
+    the table stood at in the end (1: free), None for a kind that does not tell.
     """
 
     gate_ns: int

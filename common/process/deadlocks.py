@@ -61,14 +61,14 @@ class Watch:
         if not self._locks or self.found or now < self._next:
             return
         self._next = now + PERIOD
-        waits, since = self._waits(list(members))
+        waits, since = self.waits(list(members))
         closed = circle(waits)
         seen = [(wait["process"], since[wait["process"]]) for wait in closed]
         if closed and sorted(seen) == self._last:
             self.found = waits
         self._last = sorted(seen)
 
-    def _waits(self, members: list[Member]) -> tuple[Waits, dict[str, int]]:
+    def waits(self, members: list[Member]) -> tuple[Waits, dict[str, int]]:
         """Return who waits for which lock and who has it, and since when each waits (ns)."""
         names = {member.outcome.pid: member.outcome.name for member in members if not member.ended}
         latest = time.monotonic_ns() - int(PERIOD * 1e9)

@@ -78,8 +78,9 @@ class Player:
 class Stage:
     """All processes of a run, each standing at a step or ended.
 
-    ``trace`` is the order of steps so far: (process number, step), and ``moments`` when each was let
-    go (ns, CLOCK_MONOTONIC). ``holders`` tells which process has which lock. ``interrupted()`` says that the user wants to stop.
+    ``trace`` is the order of steps so far: (process number, step), and ``moments`` when each was
+    let go (ns, CLOCK_MONOTONIC). ``holders`` tells which process has which lock.
+    ``interrupted()`` says that the user wants to stop.
     """
 
     plan: Plan

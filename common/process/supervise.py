@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from common import names
 from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectVanished
@@ -34,12 +34,29 @@ from common.system import System
 GUEST_GRACE = 1.0
 
 
+class Onlooker(Protocol):
+    """Whoever wants to look at a run now and then, while its events are served."""
+
+    def begin(self, plan: Plan, addresses: dict[str, Any], gate_ns: int) -> None:
+        """The gate was opened, at ``gate_ns`` (CLOCK_MONOTONIC)."""
+
+    def pause(self, most: float | None) -> float | None:
+        """Return how long nothing needs to be looked at (s), ``most`` at most."""
+
+    def look(self, members: Members) -> None:
+        """Look, if it is time to; called after every event."""
+
+    def end(self) -> None:
+        """Nothing more will be seen; called however the run ends, also when it never began."""
+
+
 class Supervisor:
     """One execution of one plan in ``run_dir``; ``base`` is where files that outlive it are kept.
 
     ``listener(event, **facts)`` is told of every event of the run's life cycle. ``keep`` leaves
     the kernel objects in place. ``direct`` is given the stage on which the processes stand, and
-    lets them pass step by step; without it they run freely.
+    lets them pass step by step; without it they run freely. ``onlooker`` looks at a free run from
+    the opening of its gate.
     """
 
     def __init__(
@@ -52,6 +69,7 @@ class Supervisor:
         *,
         keep: bool = False,
         direct: Callable[[Stage], None] | None = None,
+        onlooker: Onlooker | None = None,
     ) -> None:
         self.plan = plan
         self.systems = systems
@@ -60,6 +78,7 @@ class Supervisor:
         self.tell = listener
         self.keep = keep
         self.direct = direct
+        self.onlooker = onlooker
         self.selector = selectors.DefaultSelector()
         self.members = Members(plan, self.selector, listener)
         self.gate_ns = 0
@@ -124,6 +143,8 @@ class Supervisor:
         undo.callback(os.close, stderr)
         undo.callback(self.members.close)
         undo.callback(self.members.kill)
+        if self.onlooker is not None:
+            undo.callback(self.onlooker.end)
         return maker, directory, stderr
 
     def _remove_directory(self, directory: Path, leaks: list[dict[str, Any]]) -> None:
@@ -157,6 +178,8 @@ class Supervisor:
                 deadlock, passed = self._conduct(reception, self.direct)
             else:
                 self.watch = Watch(self.addresses)
+                if self.onlooker is not None:
+                    self.onlooker.begin(plan, self.addresses, self.gate_ns)
             self._until("run", plan.deadlines.run, self.members.all_ended)
         self.members.kill()
         self.members.dismiss_guests()
@@ -299,6 +322,8 @@ class Supervisor:
             # At the deadline all that has happened is still looked at: a launcher that was
             # stopped meanwhile must not blame its children.
             pause = left if self.watch is None else self.watch.pause(left)
+            if self.onlooker is not None:
+                pause = self.onlooker.pause(pause)
             ready = self.selector.select(pause)
             for key, _events in ready:
                 # An event served a moment ago may have closed what this one is about.
@@ -307,6 +332,8 @@ class Supervisor:
             self.members.finish_stages()
             if self.watch is not None:
                 self.watch.look(self.members)
+            if self.onlooker is not None:
+                self.onlooker.look(self.members)
             if left == 0 and not ready and not done():
                 return False
         return True

@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 
 @dataclass(eq=False)
 class Step:
-    """One step of an operation: a stamp (``at``, ns since the gate) or an access (None).
+    """One step of an operation: a stamp (``at``, ns since the gate), or an access.
+
+    An access has a time of its own only where the run followed a schedule; ``mark`` is the name
+    that a schedule knows it by.
 
     ``variable`` is what an access reads or ``writes``, and ``value`` what it saw there or put
     there. A ``late`` access is drawn near the end of its bounds: nothing follows from that.
@@ -32,6 +36,7 @@ class Step:
     late: bool = False
     shown: bool = True
     line: int | None = None
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,22 @@ class Placed:
     earliest: int | None
     latest: int | None
     in_order: bool
+
+    def row(self, process: str, operation: str, seq: int | None) -> dict[str, Any]:
+        """Return it as a row of a story, JSON-able; ``seq`` is None where no record tells of it."""
+        return {
+            "process": process,
+            "operation": operation,
+            "seq": seq,
+            "step": self.step.action,
+            "text": self.step.text,
+            "value": self.step.value,
+            "at_ns": self.step.at,
+            "from_ns": self.earliest,
+            "to_ns": self.latest,
+            "line": self.step.line,
+            "in_order": self.in_order,
+        }
 
 
 Pairs = Iterable[tuple[Step, Step]]

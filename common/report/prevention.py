@@ -7,8 +7,9 @@ from itertools import combinations
 from common import kinds
 from common.history.case import Case
 from common.history.operations import Effect
+from common.process.deadlocks import circle
 from common.scenario.plan import ChannelPlan
-from common.verdict.race_causes import REMEDIES, cause_of, guarded
+from common.verdict.race_causes import REMEDIES, Cause, cause_of, guarded, reason
 
 _WITH = {
     "lost_update": "with a lock, whoever came second would have read what the first had written",
@@ -17,9 +18,9 @@ _WITH = {
     "pages_interleaved": "with a lock, the pages of one job would have followed one another",
     "data_race": "with a lock, the one would have come after the other, in whatever order",
 }
+# The records tell that the lock was used in a wrong way.
+_BROKEN = (Cause.DROPPED, Cause.SHRUNK, Cause.DIFFERENT)
 _WITHOUT = {
-    "deadlock": "one order in which all take their locks, such as that of the rows: without two "
-    "who wait for each other there is no circle",
     "process_crashed": "no lock prevents this: its last words are in stderr.txt and log.jsonl of "
     "the run",
     "process_hung": "look at what it waited for, and who should have given it",
@@ -35,6 +36,8 @@ def prevention(case: Case, kind: str, witnesses: list[int]) -> str:
             "a lock that is handed to whoever has waited longest, as a System V semaphore is on "
             "Linux; a POSIX one goes to whoever comes in time, and a pause before taking it helps"
         )
+    if kind == "deadlock":
+        return _deadlock(case)
     if not witnesses:
         return _WITHOUT.get(kind, "the run does not tell")
     plan = case.plan
@@ -48,6 +51,18 @@ def prevention(case: Case, kind: str, witnesses: list[int]) -> str:
         prints = _prints(case, witnesses)
         return _lock(case, "paper.lock", plan.paper.lock.kind, benefit, prints)
     return _channels(case, witnesses)
+
+
+def _deadlock(case: Case) -> str:
+    closed = circle(case.outcome.deadlock)
+    if len(closed) > 1:
+        return (
+            "one order in which all take their locks, such as that of the rows: without two who "
+            "wait for each other there is no circle"
+        )
+    if closed:
+        return "take a lock once: who asks again for what it has waits for itself"
+    return "look at what is waited for, and who should have given it"
 
 
 def _channels(case: Case, witnesses: list[int]) -> str:
@@ -90,10 +105,17 @@ def _guarded_by_lock(channel: ChannelPlan) -> bool:
 def _lock(case: Case, name: str, kind: str, benefit: str, witnesses: list[int]) -> str:
     if kind == "none":
         return f"{name} is none: {benefit}"
-    records = [(case.process(at), case.place(at), case.history.record(at)) for at in witnesses]
+    records = [
+        (case.process(at), case.place(at), {"position": at, **case.history.record(at)})
+        for at in witnesses
+    ]
     for (one, here, first), (other, there, second) in combinations(records, 2):
         inside = first["entered"] < second["left"] and second["entered"] < first["left"]
         if one != other and here == there and inside:
+            pair = first["position"], second["position"]
+            cause = cause_of(case, *pair) if name == "table.lock" else Cause.LET_TWO_IN
+            if cause in _BROKEN:
+                return f"{name} is {kind}, yet {reason(case, *pair)}; {REMEDIES[cause]}"
             return (
                 f"{name} is {kind}, so the lock was there, yet {one} and {other} were inside at "
                 f"once: look at who goes in without it, or gives back what it has not taken"

@@ -12,6 +12,8 @@ import numpy.typing as npt
 from common.history.case import Case
 from common.history.merge import Positions
 from common.history.operations import Effect
+from common.report.locking import waiting, with_lock
+from common.report.moments import Moments
 from common.report.order import Step
 
 # A table with more operations, or more columns, is no longer read.
@@ -35,6 +37,9 @@ class Scene:
     left_out: int = 0
     values: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
     writers: dict[str, Positions] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.moments = Moments(self.case)
 
     def written(
         self, variable: str, effects: Sequence[Effect], number: int, cell: str, opening: float
@@ -108,34 +113,45 @@ class Scene:
         return sorted(chosen)
 
     def add(self, position: int, goal: str, accesses: list[Step]) -> None:
-        """Add an operation; going in (for ``goal``) and out is shown for a witness only."""
+        """Add an operation; going in (for ``goal``) and out is shown for a witness only.
+
+        That it had to wait for somebody is shown in any case.
+        """
         if self.case.history.in_flight[position]:
             accesses = [Step(position, "ends", "is cut off: what it did was not recorded")]
+        self.moments.settle(position, accesses)
         frame = self.stamps(position, goal if position in self.witnesses else "")
-        self.chain([*frame[:-1], *accesses, *frame[-1:]])
+        steps = [*frame[:-1], *accesses, *frame[-1:]]
+        locks = self.moments.locks(position) if position in self.witnesses else []
+        if locks and all(step.at is not None for step in steps):
+            steps = sorted([*steps, *locks], key=lambda step: step.at or 0)
+        self.chain(steps)
 
     def stamps(self, position: int, goal: str) -> list[Step]:
         """Return the steps that have a time: asking (if one had to), going in, going out.
 
-        They are shown when there is a ``goal`` to go in for.
+        They are shown when there is a ``goal`` to go in for; the first two also where others are
+        known to have been inside meanwhile.
         """
         found, gate = self.case.history.record(position), self.case.outcome.gate_ns
         asked, entered, left = (
             found[stamp] - gate if found[stamp] else None for stamp in ("asked", "entered", "left")
         )
+        asks, waited = waiting(self.case, position)
         steps = [
-            Step(position, "asks", "asks for the lock", asked),
-            Step(position, "enters", f"enters: {goal}", entered),
+            Step(position, "asks", asks, asked),
+            Step(position, "enters", "enters" + with_lock(self.case, position), entered),
             Step(position, "leaves", "leaves", left),
         ]
-        waited = self._waits(position) and found["entered"] > found["asked"] > 0
-        if waited:
-            microseconds = (found["entered"] - found["asked"]) / 1000
-            steps[1].text = f"enters after {microseconds:,.1f} µs: {goal}"
-        for step in steps:
-            step.shown = bool(goal) and step.at is not None
         # Whoever comes to a channel waits for room or for a message: no lock was asked for yet.
-        steps[0].shown &= waited and self._place(position) != "channel"
+        channel = self.case.history.operation(position).place == "channel"
+        if (asks or channel) and found["entered"] > found["asked"] > 0:
+            microseconds = (found["entered"] - found["asked"]) / 1000
+            steps[1].text += f" after {microseconds:,.1f} µs"
+        steps[1].text += f": {goal}" if goal else ""
+        for step, shown in zip(steps, (goal or waited, goal or waited, goal), strict=True):
+            step.shown = bool(shown) and step.at is not None
+        steps[0].shown &= bool(asks)
         return steps
 
     def chain(self, steps: Sequence[Step]) -> None:
@@ -163,12 +179,3 @@ class Scene:
             steps.setdefault(self.case.process(step.position), []).append(step)
         for own in steps.values():
             self.pairs += pairwise(own)
-
-    def _place(self, position: int) -> str:
-        return self.case.history.operation(position).place
-
-    def _waits(self, position: int) -> bool:
-        plan = self.case.plan
-        # A channel is waited for in any case.
-        guard = {"table": plan.table, "paper": plan.paper}.get(self._place(position))
-        return guard is None or guard.lock.kind != "none"

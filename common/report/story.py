@@ -6,16 +6,18 @@ Pure functions of a stored run: the verb ``explain`` prints what is told here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from common.history.case import Case
 from common.history.operations import Effect
+from common.report.locking import late_lock
 from common.report.order import Placed, Step, arrange
+from common.report.paper import tell_pages
 from common.report.prevention import prevention
-from common.report.scene import OPERATIONS, Scene
+from common.report.scene import Scene
+from common.report.standstill import standstill
 from common.report.text import number
 from common.verdict.delivery import traffic
 from common.verdict.finding import Finding, Witness
@@ -37,22 +39,19 @@ def tell(case: Case, finding: Finding, which: str) -> dict[str, Any]:
     others). ``at_ns`` is the time of a stamp since the gate; ``from_ns`` and ``to_ns`` bound an
     access, None where nothing does. ``in_order`` says that a row came after the one above it for
     certain, ``switch`` that it is another process's.
+    ``exact`` says that a schedule tells the order of all of them.
     """
     chosen = getattr(finding, which)
     witnesses = list(dict.fromkeys(_position(case, each) for each in chosen.witnesses))
     effects = {case.history.operation(at).effect for at in witnesses}
     scene = Scene(case, witnesses)
-    if Effect.PAGE in effects:
-        _pages(scene)
-    elif effects & set(_MOVES):
-        _jobs(scene)
-    elif effects:
-        _accesses(scene, effects)
-    placed = arrange(scene.steps, scene.pairs, scene.sources())
-    _write_out([each.step for each in placed])
-    rows = [_row(case, each) for each in placed]
+    if finding.kind == "deadlock":
+        rows = [each.row(process, "", None) for process, each in standstill(case)]
+    else:
+        rows = [_row(case, each) for each in _operations(scene, effects)]
     for above, row in zip([*rows[:1], *rows], rows, strict=False):
         row["switch"] = above["process"] != row["process"]
+    exact = bool(case.outcome.trace) and all(row["at_ns"] is not None for row in rows)
     return {
         "kind": finding.kind,
         "count": finding.count,
@@ -61,9 +60,23 @@ def tell(case: Case, finding: Finding, which: str) -> dict[str, Any]:
         "sentence": chosen.sentence,
         "processes": list(dict.fromkeys(row["process"] for row in rows)),
         "rows": rows,
+        "exact": exact,
         "left_out": scene.left_out,
         "prevention": prevention(case, finding.kind, witnesses),
     }
+
+
+def _operations(scene: Scene, effects: set[Effect]) -> list[Placed]:
+    """Return the steps of the operations that bear witness, and of those around them."""
+    if Effect.PAGE in effects:
+        tell_pages(scene)
+    elif effects & set(_MOVES):
+        _jobs(scene)
+    elif effects:
+        _accesses(scene, effects)
+    placed = arrange(scene.steps, scene.pairs, scene.sources())
+    _write_out([each.step for each in placed])
+    return placed
 
 
 def _position(case: Case, witness: Witness) -> int:
@@ -72,20 +85,9 @@ def _position(case: Case, witness: Witness) -> int:
 
 
 def _row(case: Case, placed: Placed) -> dict[str, Any]:
-    step = placed.step
-    return {
-        "process": case.process(step.position),
-        "operation": case.history.operation(step.position).name,
-        "seq": case.history.record(step.position)["seq"],
-        "step": step.action,
-        "text": step.text,
-        "value": step.value,
-        "at_ns": step.at,
-        "from_ns": placed.earliest,
-        "to_ns": placed.latest,
-        "line": step.line,
-        "in_order": placed.in_order,
-    }
+    at = placed.step.position
+    operation, seq = case.history.operation(at).name, case.history.record(at)["seq"]
+    return placed.row(case.process(at), operation, seq)
 
 
 def _write_out(steps: Sequence[Step]) -> None:
@@ -131,6 +133,10 @@ def _act(scene: Scene, position: int) -> None:
         case _:
             moments = [("reads", "sell", "v0"), ("reads", "buy", "v1")]
     steps = [_access(position, *moment[:2], found[moment[2]]) for moment in moments]
+    late = late_lock(scene.case, position)
+    if late and not scene.case.outcome.trace and position in scene.witnesses:
+        # It was taken after the first access and before the last.
+        steps.insert(-1, Step(position, "takes", f"takes {late}"))
     scene.add(position, goal, steps)
 
 
@@ -138,6 +144,7 @@ def _access(position: int, action: str, variable: str, value: float) -> Step:
     name = "" if variable == "stock" else f"{variable} "
     step = Step(position, action, f"{action} {name}{{}}", None, variable, value)
     step.writes = step.late = action == "writes"
+    step.mark = action.removesuffix("s")
     return step
 
 
@@ -192,59 +199,14 @@ def _move(scene: Scene, position: int) -> None:
     text = f"{action} {scene.case.job(found['item'])}" + ("" if inside else f" {link} {place}")
     if found["v0"] != found["v1"]:
         text += f", checksum {number(found['v1'])}, declared {number(found['v0'])}"
-    steps = [Step(position, action, text)]
+    steps = [Step(position, action, text, mark="write" if effect in SENDS else "read")]
     # A slot has one position only.
     if framed and found["v3"] != found["v4"]:
         end = f"{'tail' if effect in SENDS else 'head'} {found['object']}"
-        read = Step(position, "reads", "reads position {}", None, end, found["v3"])
-        write = Step(position, "writes", "writes position {}", None, end, found["v4"])
+        # The ring's own steps: the position is read, the message copied, the position written.
+        read = Step(position, "reads", "reads position {}", None, end, found["v3"], mark="check")
+        write = Step(position, "writes", "writes position {}", None, end, found["v4"], mark="write")
         write.writes = write.late = True
+        steps[0].mark = "read"
         steps = [read, *steps, write]
     scene.add(position, place if framed else "", steps)
-
-
-def _pages(scene: Scene) -> None:
-    """Tell of the lines of the paper around the place where a job was cut in two."""
-    case, history = scene.case, scene.case.history
-    pages = history.select(Effect.PAGE)
-    pages = pages[history.objects[pages] == history.objects[scene.witnesses[0]]]
-    own = history.gather("item", pages) == history.record(scene.witnesses[0])["item"]
-    order = np.argsort(history.gather("v2", pages), kind="stable")
-    pages, lies = pages[order], np.flatnonzero(own[order])
-    cut = int(lies[np.argmax(np.diff(lies, append=lies[-1]))])
-    start = max(int(lies[0]), cut - OPERATIONS // 3)
-    chosen = pages[start : int(lies[-1]) + 1][:OPERATIONS].tolist()
-    scene.left_out = int(lies[-1]) + 1 - int(lies[0]) - len(chosen)
-    # Where each line of the paper ends.
-    ends = list(accumulate(len(f"{line}\n".encode()) for line in case.paper_lines or []))
-    prints: dict[int, list[Step]] = {}
-    printed: list[Step] = []
-    for position in chosen:
-        found = history.record(position)
-        page = Step(position, "prints", f"prints page {found['v0']:.0f} of {found['v1']:.0f}")
-        page.line = int(np.searchsorted(ends, found["v2"], side="right")) + 1
-        whole = _print_of(scene, position)
-        if whole is None:
-            page.text += f", {case.job(found['item'])}"
-        else:
-            prints.setdefault(whole, []).append(page)
-        frame = scene.stamps(position, "")
-        scene.chain([*frame[:-1], page, *frame[-1:]])
-        printed.append(page)
-    for position, inside in prints.items():
-        frame = scene.stamps(position, case.job(history.record(position)["item"]))
-        scene.steps += frame
-        scene.pairs += pairwise([*frame[:-1], *inside, frame[-1]])
-    # The kernel appends whole pages: where they lie is the order in which they were written.
-    scene.pairs += pairwise(printed)
-
-
-def _print_of(scene: Scene, page: int) -> int | None:
-    """Return the print job in which a page lies: its record follows those of its pages."""
-    history = scene.case.history
-    prints = history.select(Effect.DELIVER)
-    for position in prints[prints > page][:1].tolist():
-        same = history.record(position)["item"] == history.record(page)["item"]
-        if same and history.process_at(position) is history.process_at(page):
-            return int(position)
-    return None

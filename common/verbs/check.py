@@ -11,7 +11,7 @@ from typing import Any
 from common import pipeline, runs
 from common.report import text
 from common.report.document import exit_status
-from common.report.live import Progress
+from common.report.progress import Progress
 from common.system import System, operations_of
 
 DISAGREE = (
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Judge the run and print what ``run`` printed; returns the same exit status."""
     run_dir = runs.find(arguments.out, arguments.run)
-    progress = Progress(enabled=True)
+    progress = Progress(running=True)
     progress.start(run_dir.name)
     try:
         document = pipeline.judge_run(run_dir, systems, progress)

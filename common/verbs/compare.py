@@ -9,11 +9,11 @@ from typing import Any
 
 from common.report import comparison, text
 from common.report.document import exit_status, worst
-from common.report.live import Progress
+from common.report.progress import Progress
 from common.scenario.load import Scenario
 from common.scenario.plan import plan
 from common.system import System
-from common.verbs.run import add_common, load_all, narration, perform
+from common.verbs.run import add_common, check_live, load_all, narration, perform
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Compare the variants of every scenario; returns the most serious exit status."""
+    check_live(arguments)
     loaded = load_all(arguments, systems)
     comparisons = []
     statuses = []
@@ -56,7 +57,7 @@ def _compare(
 ) -> dict[str, Any]:
     chosen = arguments.variant.split(",") if arguments.variant else list(scenario.variants)
     narrate = narration(arguments, "warnings")
-    progress = Progress(enabled=narrate != "all")
+    progress = Progress(running=narrate != "all" and not arguments.live)
     first = plan(scenario, chosen[0], arguments.seed, systems).seed
     # Every variant of one turn has the same seed: the same trades, with and without the lock.
     plans = [

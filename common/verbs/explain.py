@@ -152,6 +152,11 @@ def _legend(story: dict[str, Any]) -> list[str]:
     if any(row["at_ns"] is None for row in rows):
         marks.append("1..2 at some time between the two")
     lines = ["; ".join(marks)] if marks else []
+    if story["exact"]:
+        lines.append("the run followed a schedule: this is the exact order of the steps")
+    if story["kind"] == "data_race":
+        maker = "only the schedule" if story["exact"] else "nothing"
+        lines.append(f"{maker} made this order: in another run it may be another one")
     if story["left_out"]:
         count = story["left_out"]
         what = "1 operation" if count == 1 else f"{number(count)} operations"

@@ -12,13 +12,14 @@ from typing import Any
 
 from common import pipeline, runs
 from common.errors import UsageError
+from common.process.supervise import Onlooker
 from common.report import text
 from common.report.document import exit_status, worst
-from common.report.live import Progress
+from common.report.progress import Progress
 from common.scenario.load import Scenario, load
 from common.scenario.plan import Plan, plan
 from common.scenario.schedule import Schedule, Token, read_token
-from common.system import System
+from common.system import System, operations_of
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -53,6 +54,10 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         "--log", choices=("events", "operations", "quiet"),
         help="events: narrate on standard error; operations: also log each operation",
     )  # fmt: skip
+    parser.add_argument(
+        "--live", action="store_true",
+        help="while it runs, show on the terminal what each process does and what is found so far",
+    )  # fmt: skip
 
 
 def _positive(word: str) -> int:
@@ -72,8 +77,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def narration(arguments: argparse.Namespace, by_default: str) -> str:
-    """Return what the log says on standard error."""
-    if arguments.log == "quiet":
+    """Return what the log says on standard error; nothing beside a live table."""
+    if arguments.log == "quiet" or arguments.live:
         return "nothing"
     if arguments.log is not None:
         return "all"
@@ -88,6 +93,7 @@ def perform(
     progress: Progress,
 ) -> dict[str, Any]:
     """Run one plan as the command line asks; returns its document."""
+    onlooker = _onlooker(planned, systems) if arguments.live else None
     try:
         return pipeline.perform(
             planned,
@@ -97,9 +103,41 @@ def perform(
             log_operations=arguments.log == "operations",
             keep=arguments.keep,
             progress=progress,
+            onlooker=onlooker,
         )
     finally:
         progress.clear()
+
+
+def check_live(arguments: argparse.Namespace) -> None:
+    """Refuse ``--live`` where it cannot be drawn; raises ``UsageError``."""
+    if not arguments.live:
+        return
+    from common.report.live.screen import drawable
+
+    if not drawable():
+        raise UsageError(
+            "--live draws on a terminal, and standard error is none that it can draw on",
+            "leave it out, or take --log events",
+        )
+    if arguments.log in ("events", "operations"):
+        raise UsageError(
+            f"--live and --log {arguments.log} would write over each other",
+            "leave one out; log.jsonl in the run directory has every event",
+        )
+
+
+def _onlooker(planned: Plan, systems: Mapping[str, System]) -> Onlooker:
+    # Imported late: only who asked for it pays for it.
+    from common.report.live.view import View
+
+    if planned.schedule is not None:
+        raise UsageError(
+            "--live shows processes that run freely, and this run follows a schedule",
+            "leave --live out; `explain` tells such a run step by step",
+        )
+    layout = next((systems[name].table for name in planned.systems if systems[name].table), None)
+    return View(operations_of(list(systems.values())), layout.fields if layout else ())
 
 
 def load_all(
@@ -144,12 +182,13 @@ def _schedule(arguments: argparse.Namespace) -> tuple[Path | None, Token | None]
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Run every scenario as often as asked; returns the most serious exit status."""
+    check_live(arguments)
     file, token = _schedule(arguments)
     loaded = load_all(arguments, systems, file)
     narrate = narration(arguments, "all" if sys.stderr.isatty() else "warnings")
     documents: list[dict[str, Any]] = []
     statuses: list[int] = []
-    progress = Progress(enabled=narrate != "all")
+    progress = Progress(running=narrate != "all" and not arguments.live)
     for scenario in loaded:
         for turn in range(arguments.repeat):
             seed = None if arguments.seed is None else arguments.seed + turn

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common import runs
-from common.report.live import Progress
+from common.report.progress import Progress
 from common.report.text import number
 from common.system import System, operations_of
 from common.verdict.wording import many
@@ -101,7 +101,7 @@ def export(
         shown = window.everything(case)
     made = Export(case, verdict, shown)
     path = arguments.output or run_dir / "trace.json"
-    progress = Progress(enabled=True)
+    progress = Progress(running=True)
     progress.start("trace")
     try:
         written = file.write(

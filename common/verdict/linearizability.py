@@ -4,7 +4,10 @@ Herlihy and Wing (Linearizability: A Correctness Condition for Concurrent Object
 operation happens at one moment between asking and leaving, and the object behaves as if one
 process used it. Objects are judged one by one, which is enough: a history is linearizable if and
 only if each of its objects is. The properties look for one kind of harm each; this looks for none
-and must agree with them: where it says no, they find something, or the run is undecided.
+and must agree with them: a valid run of which it says no is undecided.
+
+Not looked at: the rate that a trade paid, what came of a job after it was taken, and how much a
+queue may hold.
 """
 
 from __future__ import annotations
@@ -39,7 +42,8 @@ class Answer:
 
     ``order`` are the positions of the operations in the order found: all of them, or the longest
     beginning that could be put in order; ``stuck`` is the operation that had to come next and could
-    not. None: there is none, or every operation has its place and the run ended otherwise.
+    not. None: there is none, or every operation has its place and the run ended otherwise. Jobs
+    that were put into a queue at overlapping times may stand in either order.
     """
 
     name: str

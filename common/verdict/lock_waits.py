@@ -108,7 +108,7 @@ def holders(case: Case, wait: Wait) -> dict[str, int]:
             if inside.any():
                 first.setdefault(process.name, int(entered[inside].min()))
                 times[process.name] = times.get(process.name, 0) + int(np.count_nonzero(inside))
-    return {name: times[name] for name in sorted(times, key=first.__getitem__)}
+    return {who: times[who] for who in sorted(times, key=first.__getitem__)}
 
 
 def name(case: Case, lock: int) -> str:

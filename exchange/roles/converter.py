@@ -177,7 +177,7 @@ def _take(context: Context, locks: list[Lock]) -> int:
 
 
 def _give(context: Context, locks: list[Lock]) -> None:
-    for lock in locks[:1]:
+    for lock in reversed(locks):
         if context.at is not None:
             context.at("release", lock.giving)
         lock.release()

@@ -202,10 +202,11 @@ def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "CHUNK", 3)
 
 
-FIELDS = [
-    "asked", "entered", "left", "item", "v0", "v1", "v2", "v3", "v4", "process", "seq", "code",
-    "object", "outcome", "held_first", "held_last",
+CELLS = [
+    "asked", "entered", "left", "item", "v0", "v1", "v2", "v3", "v4", "process", "held_first",
+    "held_last",
 ]  # fmt: skip
+FIELDS = [*CELLS, "seq", "code", "object", "outcome"]
 
 
 @pytest.mark.usefixtures("tiny")
@@ -221,6 +222,22 @@ def test_chunks_are_seams_that_nobody_sees(name: str, tmp_path: Path) -> None:
     assert len(column) == 15
     if name in history.record(0):
         assert column == [history.record(at)[name] for at in range(15)]
+
+
+@pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("name", CELLS)
+def test_gathering_many_chunks_equals_picking_from_the_column(name: str, tmp_path: Path) -> None:
+    """Neighbours and records far from each other, across processes."""
+    for index in range(3):
+        to = recorder(tmp_path, f"t{index}", index)
+        for number in range(9):
+            write(to, 10 * index + number)
+    history = load(tmp_path)
+    for chosen in (range(27), range(0, 27, 2), [0, 1, 2, 3, 5, 6, 7, 8, 20, 26]):
+        positions = np.array(chosen, np.int64)
+        gathered = history.gather(name, positions)
+        assert gathered.tolist() == history.column(name)[positions].tolist()
+        assert gathered.dtype == history.column(name).dtype
 
 
 @pytest.mark.usefixtures("tiny")

@@ -10,9 +10,23 @@ from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
 
+from common.history.case import Case
+from common.verdict import linearizability
+from common.verdict.finding import Finding, Verdict
 from exchange.operations import READ_ROW, SELL, SET_RATES
 from spooler.operations import PAGE, PASS, PRINT, PUT, TAKE
 from tests.verdict.scenes import GRAIN, RATES, Scene, item, queue
+
+
+def harm(verdict: Verdict) -> dict[str, Finding]:
+    """Return the findings by kind, but for races."""
+    return {each.kind: each for each in verdict.findings if each.kind != "data_race"}
+
+
+def orders(case: Case) -> set[str]:
+    """Return what the search for an order says of the rows and queues."""
+    return {each.answer for each in linearizability.check(case)}
+
 
 ROWS = ("DOLLAR", "EURO", "POUND")
 OPENING = 1000.0  # of a trader's purse

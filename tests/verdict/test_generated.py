@@ -1,4 +1,4 @@
-"""Right runs with exactly one thing broken: each break has its finding, and no other.
+"""Right exchanges with exactly one thing broken: each break has its finding, and no other.
 
 ``data_race`` is left out where operations overlap: it tells of the chance of harm, not of harm.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from common.history.case import Case
-from common.verdict import linearizability
-from common.verdict.finding import Finding, Verdict
 from common.verdict.judge import judge
-from exchange.operations import BUY, READ_ROW, SELL
-from tests.verdict.generated import ROWS, Act, Load, Office, Shop, acts, loads
+from exchange.operations import READ_ROW
+from tests.verdict.generated import ROWS, Act, Office, acts, harm, orders
+from tests.verdict.market import Market
 from tests.verdict.scenes import GRAIN, Scene
 
 bounded = settings(derandomize=True, deadline=None, max_examples=25)
@@ -33,25 +31,10 @@ def office(folder: Folder) -> Office:
     return Office(Scene(folder.mktemp("run") / "run", rows=ROWS, stock=1e6))
 
 
-def shop(folder: Folder, load: Load) -> Shop:
-    """Return a spooler with that load, not yet recorded."""
-    return Shop(Scene(folder.mktemp("run") / "run"), load)
-
-
-def harm(verdict: Verdict) -> dict[str, Finding]:
-    """Return the findings by kind, but for races."""
-    return {each.kind: each for each in verdict.findings if each.kind != "data_race"}
-
-
 def closed(office: Office, **facts: Any) -> Case:
     """Return the run of an exchange."""
     office.close()
     return office.scene.case(**{"final": office.final, **facts})
-
-
-def orders(case: Case) -> set[str]:
-    """Return what the search for an order says of the rows and queues."""
-    return {each.answer for each in linearizability.check(case)}
 
 
 # --- an exchange
@@ -238,72 +221,6 @@ def test_objects_that_are_left_are_a_leak(
 # --- an exchange without a lock
 
 
-class Trader:
-    """A trader of the simulator: it checks, reads, writes and records, a step at a time."""
-
-    def __init__(self, market: Market, name: str, amounts: list[tuple[int, float]]) -> None:
-        self.market, self.name = market, name
-        self.life = self.steps(amounts)
-
-    def steps(self, amounts: list[tuple[int, float]]) -> Iterator[None]:
-        market = self.market
-        for row, amount in amounts:
-            asked = market.now
-            market.flying[self.name] = (row, amount, asked)
-            yield
-            checked = market.stocks[row]
-            if amount < 0 and checked < -amount:
-                times, values = (asked, asked, market.now), (-amount, checked)
-                market.scene.record(self.name, SELL, row, times, values, refused=True)
-                del market.flying[self.name]
-                continue
-            yield
-            read = market.stocks[row]
-            yield
-            market.stocks[row] = read + amount
-            yield
-            market.scene.trade(self.name, amount, read, (asked, asked, market.now), row, checked)
-            del market.flying[self.name]
-            market.done.append((row, amount))
-
-
-class Market:
-    """A table without a lock, and what really became of it; whoever is killed leaves one record."""
-
-    def __init__(self, scene: Scene) -> None:
-        self.scene = scene
-        self.now = 100
-        self.stocks = [scene.stock] * len(scene.rows)
-        self.flying: dict[str, tuple[int, float, int]] = {}
-        self.done: list[tuple[int, float]] = []
-
-    def run(
-        self, programs: list[list[tuple[int, float]]], turns: list[int], deaths: set[int]
-    ) -> None:
-        """Let the traders go on as ``turns`` says who is next; at ``deaths`` that one is killed."""
-        living = [Trader(self, f"trader-{n}", each) for n, each in enumerate(programs)]
-        for trader in living:
-            self.scene.recorder(trader.name)
-        for step, turn in enumerate(itertools.cycle(turns)):
-            if not living:
-                break
-            trader = living[turn % len(living)]
-            self.now += turn % 3
-            if step in deaths and trader.name in self.flying:
-                self._kill(trader)
-                living.remove(trader)
-            elif next(trader.life, "over") == "over":
-                living.remove(trader)
-        self.scene.final = self.stocks
-
-    def _kill(self, trader: Trader) -> None:
-        row, amount, asked = self.flying.pop(trader.name)
-        code = BUY if amount > 0 else SELL
-        self.scene.record(trader.name, code, row, (asked, asked, 0), (abs(amount),))
-        outcome = self.scene.outcomes[trader.name]
-        outcome.signal, outcome.exit, outcome.phase = 9, None, "run"
-
-
 units = st.integers(1, (1 << 50) - 1).map(lambda value: value * GRAIN)
 amounts = st.one_of(units, units.map(lambda value: -value))
 
@@ -352,197 +269,6 @@ def test_what_was_lost_is_what_is_missing_in_any_interleaving(
         for row, name in enumerate(scene.rows):
             made = math.fsum(amount for at, amount in market.done if at == row)
             assert measures["missing"][name] == scene.stock + made - market.stocks[row]
-
-
-# --- a spooler
-
-
-@bounded
-@given(load=loads)
-def test_a_right_spooler_is_valid(tmp_path_factory: Folder, load: Load) -> None:
-    """One queue or two, with and without priorities, however the calls overlap."""
-    run = shop(tmp_path_factory, load)
-    run.record()
-    case = run.scene.case()
-    verdict = judge(case)
-    assert (verdict.verdict, verdict.findings, verdict.doubts) == ("valid", [], [])
-    assert orders(case) == {"linearizable"}
-
-
-@bounded
-@given(load=loads, pick=st.integers(0), taken=st.booleans())
-def test_a_job_that_is_dropped_is_lost(
-    tmp_path_factory: Folder, load: Load, pick: int, taken: bool
-) -> None:
-    """In the queue, or by who had taken it: then the queue itself is right."""
-    run = shop(tmp_path_factory, load)
-    takes = run.takes()
-    if taken:
-        run.unprinted.add(pick % len(load.orders))
-    else:
-        del run.events[takes[pick % len(takes)]]
-    run.record()
-    case = run.scene.case()
-    verdict = judge(case)
-    assert {kind: each.count for kind, each in harm(verdict).items()} == {"job_lost": 1}
-    assert verdict.doubts == []
-    assert ("not linearizable" in orders(case)) is not taken
-
-
-@bounded
-@given(load=loads, pick=st.integers(0), later=st.integers(0))
-def test_a_job_that_is_taken_twice_is_duplicated(
-    tmp_path_factory: Folder, load: Load, pick: int, later: int
-) -> None:
-    """Once, however much later the second time is."""
-    run = shop(tmp_path_factory, load)
-    takes = run.takes()
-    at = takes[pick % len(takes)]
-    run.events.insert(at + 1 + later % (len(run.events) - at), run.events[at])
-    run.record()
-    case = run.scene.case()
-    verdict = judge(case)
-    found = harm(verdict)
-    assert {kind: (each.count, each.total) for kind, each in found.items()} == {
-        "job_duplicated": (1, 1.0)
-    }
-    assert verdict.doubts == []
-    assert "not linearizable" in orders(case)
-
-
-@bounded
-@given(load=loads, pick=st.integers(0))
-def test_a_job_that_is_damaged_is_corrupted(
-    tmp_path_factory: Folder, load: Load, pick: int
-) -> None:
-    """It counts once, wherever it is seen after that."""
-    run = shop(tmp_path_factory, load)
-    run.damaged.add(pick % len(load.orders))
-    run.record()
-    case = run.scene.case()
-    verdict = judge(case)
-    assert {kind: each.count for kind, each in harm(verdict).items()} == {"job_corrupted": 1}
-    assert verdict.doubts == []
-    assert "not linearizable" in orders(case)
-
-
-@bounded
-@given(load=loads, pick=st.integers(0))
-def test_two_jobs_of_one_sender_that_change_places_are_reordered(
-    tmp_path_factory: Folder, load: Load, pick: int
-) -> None:
-    """One of them was overtaken: the one that had been sent first."""
-    run = shop(tmp_path_factory, load)
-    lines: dict[tuple[int, int], list[int]] = {}
-    for at in run.takes():
-        job = run.events[at][1]
-        lines.setdefault((load.orders[job].maker, run.level(job)), []).append(at)
-    pairs = [
-        (one, other)
-        for line in lines.values()
-        for one, other in itertools.pairwise(line)
-        if run.waits(run.events[other][1], one)
-    ]
-    assume(pairs)
-    run.swap(*pairs[pick % len(pairs)])
-    run.punctual = True
-    run.record()
-    case = run.scene.case()
-    verdict = judge(case)
-    assert {kind: each.count for kind, each in harm(verdict).items()} == {"job_reordered": 1}
-    assert verdict.doubts == []
-    assert "not linearizable" in orders(case)
-
-
-@bounded
-@given(load=loads.filter(lambda load: load.levels > 1), pick=st.integers(0))
-def test_an_urgent_job_that_is_passed_over_is_reordered(
-    tmp_path_factory: Folder, load: Load, pick: int
-) -> None:
-    """It stood there when a less urgent one was taken."""
-    run = shop(tmp_path_factory, load)
-    pairs = [
-        (one, other)
-        for one, other in itertools.pairwise(run.takes())
-        if run.level(run.events[one][1]) > run.level(run.events[other][1])
-        and run.waits(run.events[other][1], one)
-    ]
-    assume(pairs)
-    run.swap(*pairs[pick % len(pairs)])
-    run.punctual = True
-    run.record()
-    case = run.scene.case()
-    verdict = judge(case)
-    assert {kind: each.count for kind, each in harm(verdict).items()} == {"job_reordered": 1}
-    assert "not linearizable" in orders(case)
-
-
-@bounded
-@given(load=loads, pick=st.integers(0))
-def test_a_page_between_those_of_another_job_is_interleaved(
-    tmp_path_factory: Folder, load: Load, pick: int
-) -> None:
-    """Each job in pieces counts: the other one is too, if it has more pages than that."""
-    run = shop(tmp_path_factory, load)
-    run.record()
-    paper = run.scene.paper
-    assert paper is not None
-    jobs = [line.split()[1] for line in paper]
-    pages = {job: jobs.count(job) for job in jobs}
-    edges = [
-        at
-        for at, (one, other) in enumerate(itertools.pairwise(jobs))
-        if one != other and pages[one] > 1
-    ]
-    assume(edges)
-    at = edges[pick % len(edges)]
-    paper[at], paper[at + 1] = paper[at + 1], paper[at]
-    verdict = judge(run.scene.case())
-    pieces = 1 + (pages[jobs[at + 1]] > 1)
-    assert {kind: each.count for kind, each in harm(verdict).items()} == {
-        "pages_interleaved": pieces
-    }
-    assert verdict.doubts == []
-
-
-@bounded
-@given(load=loads, pick=st.integers(0), what=st.sampled_from(["page", "paper", "file", "count"]))
-def test_what_is_not_there_leaves_a_spooler_undecided(
-    tmp_path_factory: Folder, load: Load, pick: int, what: str
-) -> None:
-    """A page, the whole paper, the file of one who did nothing, or a record less than was told."""
-    run = shop(tmp_path_factory, load)
-    run.record()
-    paper = run.scene.paper
-    assert paper is not None
-    if what == "page":
-        del paper[pick % len(paper)]
-    elif what == "file":
-        run.scene.recorder("consumer-9")
-        (run.scene.directory / "history" / "consumer-9.rec").unlink()
-    elif what == "count":
-        told = run.scene.outcomes[f"printer-{load.orders[0].printer}"].summary
-        told["printed"] += 1
-    case = run.scene.case()
-    if what == "paper":
-        case.paper_lines = None
-    verdict = judge(case)
-    assert (verdict.verdict, harm(verdict), len(verdict.doubts)) == ("undecided", {}, 1)
-
-
-@bounded
-@given(load=loads, turn=st.integers(2, 15))
-def test_a_run_cut_short_leaves_jobs_under_way(
-    tmp_path_factory: Folder, load: Load, turn: int
-) -> None:
-    """Interrupted by the user: a doubt, and no job is called lost."""
-    run = shop(tmp_path_factory, load)
-    del run.events[turn:]
-    under_way = sum(what == "put" for what, _ in run.events) - len(run.takes())
-    run.record()
-    verdict = judge(run.scene.case(interrupted=2))
-    assert harm(verdict) == {}
-    assert ("under way" in " ".join(verdict.doubts)) is (under_way > 0)
 
 
 def test_a_checker_that_crashes_leaves_a_right_run_undecided(

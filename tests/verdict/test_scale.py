@@ -114,11 +114,12 @@ def test_torn_reads_of_many_chunks_are_counted(tmp_path: Path) -> None:
 
 
 def test_whom_the_overwriter_went_over(tmp_path: Path) -> None:
-    """Of many that read one value each is overwritten by the next; their children go with them."""
+    """Of those that read one value each is overwritten by the next; the last goes with a parent."""
     scene = Scene(tmp_path / "run", stock=0.0)
     for number in range(1, 21):
         value = scene.trade(f"t{number % 3}", 100.0 + number, 0.0, (0, 10, 100 * number))
         scene.trade(f"u{number % 3}", 1000.0 * number, value, (0, 20, 100 * number + 50))
+        scene.trade(f"v{number % 3}", 5000.0 * number, value, (0, 20, 100 * number + 60))
     scene.trade("last", 7.0, 0.0, (0, 30, 5000))
     history = scene.case().history
     with seams():
@@ -137,6 +138,7 @@ def test_whom_the_overwriter_went_over(tmp_path: Path) -> None:
     expected: dict[int, tuple[int, int]] = {}
     for number in range(1, 21):
         over = 100 * number + 100 if number < 20 else 5000
-        expected |= {100 * number + late: (100 * number, over) for late in (0, 50)}
+        expected |= {100 * number + late: (100 * number, over) for late in (0, 60)}
+        expected[100 * number + 50] = (100 * number + 50, 100 * number + 60)
     assert left == expected
-    assert sum(direct) == 20
+    assert sum(direct) == 40

@@ -45,17 +45,19 @@ def step_by_step(
     return path, parents
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(data=st.data(), window=st.integers(1, 9))
 def test_runs_lead_where_single_steps_lead(data: st.DataObject, window: int) -> None:
     """Values that come back, some that do not, equal stamps, dead ends: the same trail."""
     count = data.draw(st.integers(1, 24))
+    # How rarely a value comes back, and how rarely something else than the last value is read.
+    fresh, usual = data.draw(st.integers(1, 12)), data.draw(st.integers(1, 12))
     value, now, operations = 0, 0, list[Step]()
     for number in range(count):
         now += data.draw(st.integers(0, 2))
-        seen = data.draw(st.sampled_from([value, value, value, value, 0, 1, 100 + number // 2]))
-        value = data.draw(st.sampled_from([100 + number, 100 + number, 100 + number, 0, 1, 2]))
-        operations.append((seen, value, now, now + data.draw(st.integers(0, 3))))
+        seen = data.draw(st.sampled_from([*[value] * usual, 0, 1, 100 + number // 2]))
+        value = data.draw(st.sampled_from([*[100 + number] * fresh, 0, 1, 2]))
+        operations.append((seen, value, now, now + data.draw(st.integers(-1, 3))))
     last = data.draw(st.sampled_from([value, value, 1]))
     read, written, entered, left = np.array(operations, np.int64).T
     with pytest.MonkeyPatch.context() as patch:

@@ -14,7 +14,7 @@ from common.exploration.strategies import Options, State
 
 
 class Strategy:
-    """The walk, which never ends by itself; a seed and a number of steps draw the same schedules."""
+    """The walk, which never ends by itself; a seed and the steps seen draw the same schedules."""
 
     complete = False
 

@@ -1,4 +1,4 @@
-"""Which snapshots saw a row that no one ever wrote, so far?
+"""Snapshots of a row that no one ever wrote, as far as they were seen.
 
 A snapshot may see rates whose change is not recorded yet: it is torn once both halves are known,
 each from a row that was written, and no row had both.
@@ -24,21 +24,23 @@ class Torn:
     def __init__(self, opening: Pairs) -> None:
         self.count = 0
         self.first: np.void | None = None
-        self._written = opening
+        self._opening = opening
+        self._written: Pairs = np.empty(0, PAIR)
         self._open: Pairs = np.empty(0, PAIR)
 
     def take(self, changes: Pairs, snapshots: Pairs) -> None:
         """Take finished changes and snapshots (``PAIR``), each once."""
         if not len(changes) and not len(snapshots):
             return
-        known = np.concatenate([self._written, changes])
+        written = np.concatenate([self._written, changes])
+        known = np.concatenate([self._opening, written])
         seen = np.concatenate([self._open, snapshots])
         seen = seen[~_among(seen, known, "sell", "buy")]
         torn = _among(seen, known, "sell") & _among(seen, known, "buy")
         self.count += int(np.count_nonzero(torn))
         if self.first is None and torn.any():
             self.first = seen[int(np.argmax(torn))].copy()
-        self._written = known[-KEPT:]
+        self._written = written[-KEPT:]
         self._open = seen[~torn][-KEPT:]
 
 
