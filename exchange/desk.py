@@ -8,6 +8,7 @@ Exchange" and "Integrity of shared variables may be violated").
 
 from __future__ import annotations
 
+import functools
 import struct
 import time
 from collections.abc import Iterator, Sequence
@@ -68,7 +69,7 @@ class Desk:
         self._cells = context.table().cells
         self._guards = guards(context, locking)
         self._recorder = context.recorder
-        self._touches = None if context.at is None else _Touches()
+        self._touches = None if context.at is None else _touches()
 
     def declare(self, orders: Sequence[Order], first_item: int) -> Iterator[Batch]:
         """Declare orders in the history, items counting from ``first_item``; yields batches."""
@@ -175,6 +176,11 @@ class Desk:
         finally:
             self.balance = balance
         return len(batch.orders) - refused
+
+
+@functools.cache
+def _touches() -> _Touches:
+    return _Touches()
 
 
 class _Touches:

@@ -153,6 +153,8 @@ class _Exploration:
         walker.learn()
         interleavings = _interleavings(stage, shared, self.plan)
         walk, strategy, reduced = self._choose(stage, walker, interleavings)
+        # A token names every step, and who passes one freely cannot be stopped before it.
+        walker.passes_freely = False
         for kind, found in list(walk.found.items()):
             if not stage.interrupted():
                 walk.found[kind] = shrink(walker, found, self._begins())

@@ -21,7 +21,7 @@ from common.history.mapped import LAYOUT, Recorded
 from common.history.merge import History
 from common.history.operations import Operation
 from common.history.outcome import Outcome, ProcessOutcome
-from common.process import addresses, reports
+from common.process import reports
 from common.process.stage import Stage
 from common.scenario.plan import Plan
 from common.verdict.judge import judge
@@ -93,14 +93,12 @@ class Observer:
             for member in stage.members
         ]
         self._judged: dict[Any, Seen] = {}
-        table = stage.addresses["table"]
-        self.initial: Rows | None = addresses.read_rows(plan, table) if table else None
+        self.initial = stage.rows()
 
     def look(self) -> Seen:
         """Return what the schedule that has just ended led to."""
         records = [each.read() for each in self._records]
-        table = self._stage.addresses["table"]
-        final = addresses.read_rows(self._plan, table) if table else None
+        final = self._stage.rows()
         key = self._key(records, final)
         if key not in self._judged:
             self._judged[key] = self._judge(records, final)

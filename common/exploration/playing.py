@@ -13,7 +13,6 @@ from common.exploration.walking import Shared, Walker, moves
 from common.history import record
 from common.history.operations import Operation
 from common.kinds import nearest
-from common.process import addresses
 from common.process.stage import Player, Stage, Stand
 from common.scenario.plan import Plan
 from common.scenario.schedule import Move
@@ -148,10 +147,9 @@ class Game:
             self._settle()
 
     def _values(self) -> dict[str, float]:
-        table = self.stage.addresses["table"]
-        if self.plan.table is None:
+        rows = self.stage.rows()
+        if self.plan.table is None or rows is None:
             return {}
-        rows = addresses.read_rows(self.plan, table)
         return {
             f"{name}.{field}": value
             for name, row in zip(self.plan.table.names, rows, strict=True)

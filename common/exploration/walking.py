@@ -111,6 +111,8 @@ class Walker:
         self.shared = shared
         # The stage stands at the beginning of a schedule as long as nobody has moved.
         self._fresh = True
+        # Off while somebody looks at every step, or does not know yet what is shared.
+        self.passes_freely = False
 
     def learn(self) -> None:
         """Run the processes one after another, forwards and backwards, to see what they share."""
@@ -119,12 +121,16 @@ class Walker:
             while enabled := self.stage.enabled():
                 self.stage.go(enabled[-1 if backwards else 0])
             self.shared.note(self.stage.trace)
+        self.passes_freely = True
 
     def begin(self) -> None:
         """Put everything back to the beginning, and do what nobody else can see."""
         if not self._fresh:
-            self.stage.restart()
+            self.stage.restart(self._free)
         self._fresh = False
+
+    def _free(self, stand: Stand) -> bool:
+        return self.passes_freely and not self.shared.covers(stand)
 
     def walk(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 from common import kinds
 from common.errors import KernelObjectError
 from common.kernel.objects import Maker
+from common.kernel.tables import Memory
 from common.process import gate
 from common.scenario.plan import ChannelPlan, Part, Plan, TablePlan
 from common.system import LARGEST_EXACT
@@ -51,11 +52,20 @@ def locks_of(table: TablePlan) -> int:
     return len(table.rows) if table.granularity == "row" else 1
 
 
-def reset(plan: Plan, addresses: dict[str, Any]) -> None:
+def open_table(plan: Plan, addresses: dict[str, Any]) -> Memory | None:
+    """Attach the table; None where there is none."""
+    if plan.table is None:
+        return None
+    store = kinds.load(kinds.TABLES, plan.table.store.kind)
+    memory: Memory = store.attach(addresses["table"]["memory"])
+    return memory
+
+
+def reset(plan: Plan, addresses: dict[str, Any], memory: Memory | None) -> None:
     """Set table, locks, channels and paper back to how they were made; nobody may be using them."""
     table = addresses["table"]
-    if plan.table is not None:
-        _fill(plan.table.store.kind, table["memory"], plan.table.rows)
+    if plan.table is not None and memory is not None:
+        _write(memory, plan.table.rows)
         for lock in table["locks"]:
             kinds.load(kinds.LOCKS, lock["kind"]).reset(lock["at"])
     for channel in addresses["channels"].values():
@@ -71,11 +81,16 @@ def reset(plan: Plan, addresses: dict[str, Any]) -> None:
 def read_rows(plan: Plan, table: dict[str, Any]) -> list[list[float]]:
     """Return the table's rows as they are in memory now."""
     assert plan.table is not None
-    store = kinds.load(kinds.TABLES, plan.table.store.kind)
-    memory = store.attach(table["memory"])
-    width = len(plan.table.rows[0])
-    cells = memory.cells[: len(plan.table.rows) * width].tolist()
+    memory = kinds.load(kinds.TABLES, plan.table.store.kind).attach(table["memory"])
+    rows = rows_of(plan.table, memory)
     memory.close()
+    return rows
+
+
+def rows_of(table: TablePlan, memory: Memory) -> list[list[float]]:
+    """Return the rows of an attached table as they are now."""
+    width = len(table.rows[0])
+    cells = list[float](memory.cells[: len(table.rows) * width])
     return [cells[at : at + width] for at in range(0, len(cells), width)]
 
 
@@ -96,9 +111,13 @@ def _refuse_foreign(rows: list[list[float]], options: dict[str, Any]) -> None:
 
 def _fill(kind: str, address: dict[str, Any], rows: list[list[float]]) -> None:
     memory = kinds.load(kinds.TABLES, kind).attach(address)
+    _write(memory, rows)
+    memory.close()
+
+
+def _write(memory: Memory, rows: list[list[float]]) -> None:
     for at, value in enumerate(value for row in rows for value in row):
         memory.cells[at] = value
-    memory.close()
 
 
 def _lock(part: Part, maker: Maker) -> dict[str, Any]:

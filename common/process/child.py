@@ -19,7 +19,7 @@ from common.kernel import libc
 from common.kernel.waits import Wait
 from common.process import gate
 from common.process.context import Context
-from common.process.reports import Reporter
+from common.process.reports import Reporter, encode
 from common.process.turns import Leave
 
 FAILED = 1
@@ -53,9 +53,10 @@ def run(job: dict[str, Any]) -> int:
             return 0
         while True:
             try:
-                reporter.send("summary", summary=role())
+                report = {"type": "summary", "summary": role()}
             except Leave:
-                reporter.send("left")
+                report = {"type": "left"}
+            context.turns.over(encode(report))
             if not context.turns.again():
                 break
             context.restart()

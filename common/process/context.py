@@ -78,7 +78,8 @@ class Context:
 
     def progress(self, done: int) -> None:
         """Tell the launcher how many operations are done."""
-        self._reporter.send("progress", done=done)
+        if self.turns is None:
+            self._reporter.send("progress", done=done)
 
     def table(self) -> Memory:
         """Open the shared table; raises ``ProcessError`` when the scenario has none."""

@@ -55,7 +55,11 @@ class Stand:
 
 @dataclass
 class Player:
-    """One process on the stage; ``stand`` is None once it has ended."""
+    """One process on the stage; ``stand`` is None once it has ended.
+
+    ``summary`` is its last report as it came; ``known`` are the steps at which it ever stood, in
+    the order in which the process numbers them, and ``stands`` the same by what it said.
+    """
 
     name: str
     group: str
@@ -66,7 +70,8 @@ class Player:
     finishing: bool = False
     summary: bytes = b""
     left: bool = False
-    steps: int = 0
+    stands: dict[bytes, Stand] = field(default_factory=dict)
+    known: list[Stand] = field(default_factory=list)
 
     @property
     def enabled(self) -> bool:
@@ -94,7 +99,7 @@ class Stage:
     holders: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._stands: dict[bytes, Stand] = {}
+        self._memory = addresses.open_table(self.plan, self.addresses)
         patience = struct.pack("@ll", int(self.plan.deadlines.wait) + 1, 0)
         for member in self.members:
             connection = member.connection
@@ -120,6 +125,15 @@ class Stage:
                 self._hear(player)
             if stands:
                 self._say(player, turns.LEAVE)
+            self.take(player.member, player.summary)
+        if self._memory is not None:
+            self._memory.close()
+
+    def rows(self) -> list[list[float]] | None:
+        """Return the table as it is now; None where there is none."""
+        if self._memory is None or self.plan.table is None:
+            return None
+        return addresses.rows_of(self.plan.table, self._memory)
 
     def enabled(self) -> list[int]:
         """Return the numbers of the processes that can pass now."""
@@ -135,15 +149,9 @@ class Stage:
         stand = player.stand
         assert stand is not None
         assert player.ready
-        self.trace.append((number, stand))
-        self.moments.append(time.monotonic_ns())
-        player.steps += 1
-        if stand.takes:
-            self.holders[stand.takes] = number
+        self._note(number, stand)
         self._say(player, turns.GO)
         self._hear(player)
-        if stand.gives:
-            self.holders.pop(stand.gives, None)
         if stand.changes:
             self._look(stand.changes, player)
         if player.stand is None:
@@ -153,25 +161,29 @@ class Stage:
         """Have one process end its work before the operation that it is about to begin."""
         player = self.players[number]
         assert player.stand is not None
-        self.trace.append((number, Stand(STOP, frozenset(), frozenset(), "", "", blocks=False)))
-        self.moments.append(time.monotonic_ns())
+        self._note(number, Stand(STOP, frozenset(), frozenset(), "", "", blocks=False))
         self._say(player, turns.STOP)
         self._hear(player)
         if player.stand is None:
             self._tell_finished()
 
-    def restart(self) -> None:
-        """Put everything back to the beginning: objects, records, and every process."""
+    def restart(self, free: Callable[[Stand], bool] = lambda _stand: False) -> None:
+        """Put everything back to the beginning: objects, records, and every process.
+
+        Steps that are ``free`` need no word from now on: a process passes them as it comes to them,
+        and they stand in the trace all the same.
+        """
         for player in self.players:
             if player.stand is not None:
                 self._say(player, turns.LEAVE)
                 while player.stand is not None:
                     self._hear(player)
-        addresses.reset(self.plan, self.addresses)
+        addresses.reset(self.plan, self.addresses, self._memory)
         for player in self.players:
             player.finishing = player.left = False
-            player.steps = 0
-            self._say(player, turns.AGAIN)
+            known = player.known[: turns.MOST_NUMBERS]
+            numbers = bytes(number for number, stand in enumerate(known) if free(stand))
+            self._say(player, turns.AGAIN + numbers)
         self.trace, self.moments = [], []
         self.holders = {}
         self.open()
@@ -231,26 +243,42 @@ class Stage:
         """Take what a process says until it stands at a step or has ended."""
         while True:
             message = self._read(player)
+            if message[:1] == turns.PASSED:
+                end = 2 + message[1]
+                for number in message[2:end]:
+                    self._note(self.players.index(player), player.known[number])
+                message = message[end:]
             if message[:1] == turns.MARK:
-                player.stand = self._stand(message)
+                player.stand = self._stand(player, message)
                 player.ready = message[-1:] == turns.READY
                 return
             if message[:1] == b"{":
-                player.summary = message
-                self.take(player.member, message)
                 if not message.startswith(_OVER):
+                    self.take(player.member, message)
                     continue
+                # The last one counts: that of the schedule with which the run ends.
+                player.summary = message
             player.left = message.startswith(_OVER[0])
             player.stand = None
             return
 
-    def _stand(self, message: bytes) -> Stand:
+    def _note(self, number: int, stand: Stand) -> None:
+        """Write down that a process passes a step."""
+        self.trace.append((number, stand))
+        self.moments.append(time.monotonic_ns())
+        if stand.takes:
+            self.holders[stand.takes] = number
+        if stand.gives:
+            self.holders.pop(stand.gives, None)
+
+    def _stand(self, player: Player, message: bytes) -> Stand:
         key = message[1:-1]
-        found = self._stands.get(key)
+        found = player.stands.get(key)
         if found is None:
             step, reads, changes, takes, gives, blocks = json.loads(key)
             found = Stand(step, frozenset(reads), frozenset(changes), takes, gives, blocks)
-            self._stands[key] = found
+            player.stands[key] = found
+            player.known.append(found)
         return found
 
     def _say(self, player: Player, word: bytes) -> None:

@@ -1,13 +1,16 @@
 """Under a schedule: before each step a process says where it stands, and waits for the word.
 
 The dialogue runs over the report socket, one short record a message. The process says where it
-stands and whether it could go on without blocking; the launcher answers with one of the words.
+stands and whether it could go on without blocking; the launcher answers with one of the words. With
+``AGAIN`` it names steps that the process may pass without asking; which of them it passed is told
+in front of its next message.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from typing import NamedTuple
 
 from common.kernel.touch import Touch
 from common.kernel.waits import Wait
@@ -15,12 +18,22 @@ from common.kernel.waits import Wait
 # The launcher's words: go on; look whether you could; the same, and finish from now on; end your
 # work before the next operation; end it right here; and, once it has ended, do it all again.
 GO, LOOK, FINISH, STOP, LEAVE, AGAIN = b"g", b"l", b"f", b"s", b"x", b"a"
-# The process's words: it could go on; it would block. Where it stands is a record behind a mark.
+# The process's words: it could go on; it would block. Where it stands is a record behind a mark;
+# before it, behind another mark, how many steps it passed without asking, and their numbers.
 READY, NOT_READY = b"+", b"-"
-MARK = b"@"
+MARK, PASSED = b"@", b"!"
 
+# Steps are numbered in the order in which a process first stood at them, in one byte.
+MOST_NUMBERS = 255
 # A role makes few different touches; whatever makes more must not fill the memory.
 MOST_MESSAGES = 4096
+
+
+class Words(NamedTuple):
+    """One step of a process: its number, and what it says there (would block, could go on)."""
+
+    number: int
+    said: tuple[bytes, bytes]
 
 
 class Stop(Exception):
@@ -40,21 +53,24 @@ class Turns:
     def __init__(self, connection: int, wait: Wait) -> None:
         self._connection = connection
         self._wait = wait
-        self._messages: dict[tuple[str, Touch | None], tuple[bytes, bytes]] = {}
+        self._words: dict[tuple[str, Touch | None], Words] = {}
+        self._by_text: dict[bytes, Words] = {}
+        self._free: frozenset[int] = frozenset()
+        self._passed = bytearray()
 
     def at(self, step: str, touch: Touch | None = None, /) -> None:
         """Stand at ``step`` until the launcher lets this process pass.
 
         Raises ``Stop`` and ``Leave`` when it is told to.
         """
-        messages = self._messages.get((step, touch))
-        if messages is None:
-            if len(self._messages) > MOST_MESSAGES:
-                self._messages.clear()
-            messages = self._messages[step, touch] = _encoded(step, touch)
+        words = self._words.get((step, touch)) or self._learn(step, touch)
         ready = None if touch is None else touch.ready
+        can_go = ready is None or ready()
+        if can_go and words.number in self._free and len(self._passed) < MOST_NUMBERS:
+            self._passed.append(words.number)
+            return
         connection = self._connection
-        os.write(connection, messages[ready is None or ready()])
+        self._send(words.said[can_go])
         while True:
             word = os.read(connection, 16)
             if word == GO:
@@ -67,13 +83,32 @@ class Turns:
             else:
                 raise Leave
 
+    def over(self, report: bytes) -> None:
+        """Send the last report of this schedule."""
+        self._send(report)
+
     def again(self) -> bool:
         """Wait for the end of this schedule; returns whether there is another one."""
-        return os.read(self._connection, 16) == AGAIN
+        word = os.read(self._connection, 1 + MOST_NUMBERS)
+        self._free = frozenset(word[1:])
+        return word[:1] == AGAIN
 
+    def _send(self, message: bytes) -> None:
+        if self._passed:
+            message = PASSED + bytes([len(self._passed)]) + self._passed + message
+            self._passed.clear()
+        os.write(self._connection, message)
 
-def _encoded(step: str, touch: Touch | None) -> tuple[bytes, bytes]:
-    touch = touch or Touch()
-    facts = [step, touch.reads, touch.changes, touch.takes, touch.gives, touch.ready is not None]
-    message = MARK + json.dumps(facts).encode()
-    return message + NOT_READY, message + READY
+    def _learn(self, step: str, touch: Touch | None) -> Words:
+        """Number a step that is met for the first time."""
+        if len(self._words) > MOST_MESSAGES:
+            # The touches of a restarted role are new, and say the same.
+            self._words.clear()
+        told = touch or Touch()
+        facts = [step, told.reads, told.changes, told.takes, told.gives, told.ready is not None]
+        text = MARK + json.dumps(facts).encode()
+        if text not in self._by_text:
+            said = (text + NOT_READY, text + READY)
+            self._by_text[text] = Words(len(self._by_text), said)
+        words = self._words[step, touch] = self._by_text[text]
+        return words

@@ -199,7 +199,8 @@ def _move(scene: Scene, position: int) -> None:
     text = f"{action} {scene.case.job(found['item'])}" + ("" if inside else f" {link} {place}")
     if found["v0"] != found["v1"]:
         text += f", checksum {number(found['v1'])}, declared {number(found['v0'])}"
-    steps = [Step(position, action, text, mark="write" if effect in SENDS else "read")]
+    mark = "print" if effect is Effect.DELIVER else "write" if effect in SENDS else "read"
+    steps = [Step(position, action, text, mark=mark)]
     # A slot has one position only.
     if framed and found["v3"] != found["v4"]:
         end = f"{'tail' if effect in SENDS else 'head'} {found['object']}"

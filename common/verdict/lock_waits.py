@@ -98,8 +98,12 @@ def holders(case: Case, wait: Wait) -> dict[str, int]:
     for which, process in enumerate(history.processes):
         if process.name == wait.process:
             continue
-        begin = _until(process.records, wait.asked)
-        end = min(_until(process.records, wait.until) + 1, len(process.records))
+        begin, end = (_until(process.records, moment) for moment in (wait.asked, wait.until))
+        # Who was still inside then left later; the pages of a print come before it.
+        while end < len(process.records):
+            end += 1
+            if history.operation(history.bounds[which] + end - 1).effect is not Effect.PAGE:
+                break
         for start in range(begin, end, CHUNK):
             stop = min(start + CHUNK, end)
             entered = history.cells("entered", which, slice(start, stop))

@@ -200,11 +200,11 @@ def test_the_lines_of_the_paper_around_the_cut(tmp_path: Path) -> None:
 
 
 def test_with_a_lock_that_was_there_it_says_who_was_inside(tmp_path: Path) -> None:
-    """Who asked for the lock, how long it waited, and that two were inside all the same."""
+    """Who waited for the lock, for whom, how long, and that two were inside all the same."""
     lost(tmp_path / "run", lock="sysv_sem")
     text = " ".join(explained(tmp_path / "run").split())
-    assert "asks for the lock" in text
-    assert "enters after 2.0 µs: buy 10" in text
+    assert "waits for the table's lock (held by trader-1)" in text
+    assert "enters with the table's lock after 2.0 µs: buy 10" in text
     assert "table.lock is sysv_sem, so the lock was there, yet trader-3 and trader-1" in text
 
 

@@ -45,7 +45,7 @@ def step_by_step(
     return path, parents
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(data=st.data(), window=st.integers(1, 9))
 def test_runs_lead_where_single_steps_lead(data: st.DataObject, window: int) -> None:
     """Values that come back, some that do not, equal stamps, dead ends: the same trail."""

@@ -21,7 +21,7 @@ Updates = npt.NDArray[Any]
 
 # How many of the latest updates are kept to be compared with the next ones. An update that lasts
 # longer than so many others take is compared with fewer.
-KEPT = 16_384
+KEPT = 8_192
 
 
 class Overwritten:
@@ -38,17 +38,37 @@ class Overwritten:
         if not len(updates):
             return
         pool = np.concatenate([self._recent, updates])
-        pool = pool[np.lexsort((pool["left"], pool["read"], pool["row"]))]
-        before, after = pool[:-1], pool[1:]
-        # Stamps frame the accesses: only a strict overlap proves that both were inside at once.
+        # Each process's are in order: a stable sort has only to merge them.
+        pool = pool[np.argsort(pool["left"], kind="stable")]
+        among = np.flatnonzero(_met(pool["entered"], pool["left"]))
+        if len(among):
+            pool["lost"][among] = self._look(pool[among])
+        self._recent = pool[-self._kept :].copy()
+
+    def _look(self, pool: Updates) -> npt.NDArray[np.bool_]:
+        """Count those of ``pool``, in order of ``left``, that were written over; tell which."""
+        order = np.lexsort((pool["read"], pool["row"]))
+        before, after = pool[order[:-1]], pool[order[1:]]
         over = (before["row"] == after["row"]) & (before["read"] == after["read"])
         over &= after["entered"] < before["left"]
         fresh = np.flatnonzero(over & ~before["lost"])
         self.count += len(fresh)
         if self.first is None and len(fresh):
             at = int(fresh[np.argmin(before["left"][fresh])])
-            self.first = (before[at].copy(), after[at].copy())
-        before["lost"] |= over
-        if len(pool) > self._kept:
-            pool = pool[np.argpartition(pool["left"], -self._kept)[-self._kept :]]
-        self._recent = pool
+            self.first = (before[at], after[at])
+        lost: npt.NDArray[np.bool_] = pool["lost"].copy()
+        lost[order[:-1][over]] = True
+        return lost
+
+
+def _met(entered: npt.NDArray[np.float64], left: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Tell which sections, in order of ``left``, strictly overlap another one.
+
+    Stamps frame the accesses: equal ones prove nothing.
+    """
+    met = np.zeros(len(left), np.bool_)
+    met[1:] = entered[1:] < left[:-1]
+    if met.any():
+        earliest = np.minimum.accumulate(entered[::-1])[::-1]
+        met[:-1] |= earliest[1:] < left[:-1]
+    return met

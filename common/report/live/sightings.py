@@ -20,6 +20,11 @@ from common.report.live.tail import Records
 from common.report.live.torn import PAIR, Pairs, Torn
 from common.verdict.wording import many, number
 
+_EFFECTS = list(Effect)
+_NUMBERS = {effect: number for number, effect in enumerate(_EFFECTS, start=1)}
+# What each does to the number of messages in a channel.
+_MOVES = {Effect.OFFER: 1, Effect.PASS: 1, Effect.TAKE: -1}
+
 
 class Sightings:
     """What was recognised in the records given to ``take``.
@@ -38,10 +43,10 @@ class Sightings:
         self.depth: Counter[int] = Counter()
         self._rows = rows
         self._names: list[str] = []
-        self._effects = {
-            effect: [code for code, operation in operations.items() if operation.effect is effect]
-            for effect in Effect
-        }
+        # The effect of each code, as a number from 1; 0 for what is unknown, or was refused.
+        self._effects = np.zeros(256, np.uint8)
+        for code, operation in operations.items():
+            self._effects[code] = _NUMBERS[operation.effect]
         self._below = 0
         self._deepest: np.void | None = None
         self._overwritten = Overwritten()
@@ -58,21 +63,27 @@ class Sightings:
                 self._names.append(name)
             who = self._names.index(name)
             kinds = _whole(records["kind"])
-            refused = kinds // record.REFUSED % 2 == 1
+            refused = kinds & record.REFUSED != 0
             self.refused[name] += int(np.count_nonzero(refused))
-            codes, places = kinds % record.OBJECT, kinds // record.OBJECT % 256
-            codes[refused] = 0
-            updates.append(_updates(records, self._are(codes, Effect.UPDATE), places, who))
-            changes.append(_pairs(records, self._are(codes, Effect.SET), places, who))
-            snapshots.append(_pairs(records, self._are(codes, Effect.SNAPSHOT), places, who))
-            put = places[self._are(codes, Effect.OFFER, Effect.PASS)]
-            self.depth.update(dict(enumerate(np.bincount(put).tolist())))
-            self.depth.subtract(dict(enumerate(np.bincount(places[self._are(codes, Effect.TAKE)]))))
+            effects, places = self._effects[kinds & 255], kinds >> 8 & 255
+            effects[refused] = 0
+            for effect in (Effect(_EFFECTS[each - 1]) for each in np.unique(effects) if each):
+                which = effects == _NUMBERS[effect]
+                if effect is Effect.UPDATE:
+                    updates.append(_updates(records, which, places, who))
+                elif effect is Effect.SET:
+                    changes.append(_pairs(records, which, places, who))
+                elif effect is Effect.SNAPSHOT:
+                    snapshots.append(_pairs(records, which, places, who))
+                elif effect in _MOVES:
+                    for at, count in enumerate(np.bincount(places[which]).tolist()):
+                        self.depth[at] += _MOVES[effect] * count
         if updates:
             new = np.concatenate(updates)
             self._look_below(new)
             self._overwritten.take(new)
-            self._torn.take(np.concatenate(changes), np.concatenate(snapshots))
+        nothing = np.empty(0, PAIR)
+        self._torn.take(np.concatenate([nothing, *changes]), np.concatenate([nothing, *snapshots]))
 
     def told(self) -> list[tuple[str, str]]:
         """Return each kind of finding with its sentence."""
@@ -108,10 +119,6 @@ class Sightings:
         if self._deepest is None or worst["written"] < self._deepest["written"]:
             self._deepest = worst.copy()
 
-    def _are(self, codes: npt.NDArray[np.int64], *effects: Effect) -> npt.NDArray[np.bool_]:
-        wanted = [code for effect in effects for code in self._effects[effect]]
-        return np.isin(codes, wanted)
-
     def _did(self, update: np.void) -> str:
         return (
             f"{self._name(update)} read {number(update['read'])} {self._row(update)} "
@@ -134,17 +141,15 @@ def _whole(kinds: Any) -> npt.NDArray[np.int64]:
 
 
 def _updates(records: Records, which: Any, places: Any, who: int) -> Updates:
-    chosen = records[which]
-    found = np.zeros(len(chosen), UPDATE)
+    found = np.zeros(int(np.count_nonzero(which)), UPDATE)
     found["row"], found["who"] = places[which], who
     for name, cell in (("read", "v3"), ("written", "v4"), ("entered", "entered"), ("left", "left")):
-        found[name] = chosen[cell]
+        found[name] = records[cell][which]
     return found
 
 
 def _pairs(records: Records, which: Any, places: Any, who: int) -> Pairs:
-    chosen = records[which]
-    found = np.empty(len(chosen), PAIR)
+    found = np.empty(int(np.count_nonzero(which)), PAIR)
     found["row"], found["who"] = places[which], who
-    found["sell"], found["buy"] = chosen["v0"], chosen["v1"]
+    found["sell"], found["buy"] = records["v0"][which], records["v1"][which]
     return found
