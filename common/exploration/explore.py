@@ -69,6 +69,7 @@ class Explored:
     interleavings: int | None = None
     interrupted: int | None = None
     initial: list[list[float]] | None = None
+    judging_s: float = 0.0
     saved: dict[str, Any] | None = None
     leaks: list[dict[str, Any]] = field(default_factory=list)
 
@@ -153,6 +154,7 @@ class _Exploration:
         walker.learn()
         interleavings = _interleavings(stage, shared, self.plan)
         walk, strategy, reduced = self._choose(stage, walker, interleavings)
+        judging_s = observer.judging_s
         # A token names every step, and who passes one freely cannot be stopped before it.
         walker.passes_freely = False
         for kind, found in list(walk.found.items()):
@@ -166,6 +168,7 @@ class _Exploration:
             proof=strategy.proof(walk.walked),
             interleavings=interleavings,
             initial=observer.initial,
+            judging_s=judging_s,
         )
         for kind, found in walk.found.items():
             self._repeat(walker, kind, found)

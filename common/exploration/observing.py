@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import mmap
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,7 +82,10 @@ class _Records:
 
 
 class Observer:
-    """Looks at the end of each schedule; ``initial`` are the table's first rows."""
+    """Looks at the end of each schedule.
+
+    ``initial`` are the table's first rows, ``judging_s`` the seconds that judging has taken.
+    """
 
     def __init__(self, plan: Plan, stage: Stage, operations: Mapping[int, Operation]) -> None:
         self._plan = plan
@@ -93,6 +97,7 @@ class Observer:
             for member in stage.members
         ]
         self._judged: dict[Any, Seen] = {}
+        self.judging_s = 0.0
         self.initial = stage.rows()
 
     def look(self) -> Seen:
@@ -101,7 +106,9 @@ class Observer:
         final = self._stage.rows()
         key = self._key(records, final)
         if key not in self._judged:
+            begun = time.monotonic()
             self._judged[key] = self._judge(records, final)
+            self.judging_s += time.monotonic() - begun
         return self._judged[key]
 
     def records(self, number: int) -> list[list[float]]:

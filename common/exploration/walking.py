@@ -54,22 +54,28 @@ class Walk:
     found: dict[str, Found] = field(default_factory=dict)
     shared: list[str] = field(default_factory=list)
 
-    def add(self, seen: Seen, moves: list[Move]) -> None:
-        """Count one schedule."""
+    def add(self, seen: Seen, steps: int, schedule: Callable[[], list[Move]]) -> None:
+        """Count one schedule of so many ``steps``; ``schedule`` returns it where it is wanted."""
         self.walked += 1
-        self.steps += len(moves)
+        self.steps += steps
         self.undecided += seen.undecided
         key = repr((seen.final, seen.kinds))
         count = self.outcomes[key][2] if key in self.outcomes else 0
         self.outcomes[key] = (seen.final, seen.kinds, count + 1)
+        moves: list[Move] | None = None
         for kind in seen.kinds:
             known = self.found.get(kind)
-            times = 1 if known is None else known.schedules + 1
-            this = Found(kind, times, seen.operations, switches(m.process for m in moves), moves)
+            if known is not None:
+                known.schedules += 1
+                if seen.operations > known.operations:
+                    continue
+            if moves is None:
+                moves = schedule()
+                switched = switches(move.process for move in moves)
+            times = 1 if known is None else known.schedules
+            this = Found(kind, times, seen.operations, switched, moves)
             if known is None or this.size < known.size:
                 self.found[kind] = this
-            else:
-                known.schedules = times
 
 
 class Shared:
@@ -78,16 +84,18 @@ class Shared:
     def __init__(self, names: list[str]) -> None:
         self.names = set(names)
         self._known: set[tuple[int, Stand]] = set()
+        self._covered: dict[Stand, bool] = {}
         self._touchers: dict[str, set[int]] = {}
         self._changers: dict[str, set[int]] = {}
 
     def note(self, trace: list[tuple[int, Stand]]) -> bool:
         """Learn from a schedule; returns whether there is a new object."""
         before = len(self.names)
-        for number, stand in trace:
-            if (number, stand) in self._known:
-                continue
-            self._known.add((number, stand))
+        new = set(trace) - self._known
+        if not new:
+            return False
+        self._known |= new
+        for number, stand in new:
             for name in stand.changes:
                 self._changers.setdefault(name, set()).add(number)
             for name in stand.changes | stand.reads:
@@ -95,11 +103,17 @@ class Shared:
         for name, changers in self._changers.items():
             if len(changers | self._touchers[name]) > 1:
                 self.names.add(name)
+        if len(self.names) > before:
+            self._covered.clear()
         return len(self.names) > before
 
     def covers(self, stand: Stand) -> bool:
         """Whether a step touches any of them."""
-        return not (self.names.isdisjoint(stand.changes) and self.names.isdisjoint(stand.reads))
+        covered = self._covered.get(stand)
+        if covered is None:
+            covered = not self.names.isdisjoint(stand.changes | stand.reads)
+            self._covered[stand] = covered
+        return covered
 
 
 class Walker:
@@ -149,7 +163,8 @@ class Walker:
             if self._schedule(strategy):
                 if self.shared.note(self.stage.trace):
                     raise NewlyShared
-                result.add(self.observer.look(), moves(self.stage, self.shared))
+                steps = len(self.stage.trace)
+                result.add(self.observer.look(), steps, lambda: moves(self.stage, self.shared))
             strategy.ended()
             result.seconds = time.monotonic() - started
         result.complete = strategy.complete

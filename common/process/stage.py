@@ -25,9 +25,11 @@ from common.scenario.plan import Plan
 from common.scenario.schedule import STOP
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stand:
     """Where a process stands: before which step, and what it touches if it passes.
+
+    One object a step of a process: compared by identity, which costs least.
 
     ``blocks`` says that the step can block; ``takes`` and ``gives`` name a lock.
     """

@@ -34,6 +34,7 @@ def exploration_document(explored: Explored, run_dir: Path) -> dict[str, Any]:
         "schedules": walk.walked,
         "steps": walk.steps,
         "seconds": walk.seconds,
+        "judging_s": explored.judging_s,
         "complete": walk.complete,
         "interleavings": explored.interleavings,
         "proof": explored.proof,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
+import select
 import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from common import pipeline, runs
+from common.kernel.waits import TICK
 from common.report import text
 from common.report.document import exit_status
 from common.scenario.load import load
@@ -66,12 +69,24 @@ def ask(prompt: str) -> str | None:
     # While the run goes on a signal only counts; here it must end the question.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        return input(prompt) if sys.stdin.isatty() else _piped(prompt)
+        return _typed(prompt) if sys.stdin.isatty() else _piped(prompt)
     except (EOFError, KeyboardInterrupt):
         say("")
         return None
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _typed(prompt: str) -> str:
+    print(prompt, end="", flush=True)
+    terminal = sys.stdin.fileno()
+    # A signal just before the call would not end a wait without limit (as input() waits).
+    while not select.select([terminal], [], [], TICK)[0]:
+        pass
+    line = os.read(terminal, 4096)
+    if not line:
+        raise EOFError
+    return line.decode(errors="replace")
 
 
 def _piped(prompt: str) -> str:

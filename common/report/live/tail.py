@@ -52,13 +52,13 @@ class Tail:
         self._read = start + int(np.argmax(unfinished)) if unfinished.any() else self.done
         return records[start : self._read]
 
-    def begun(self) -> tuple[int, float] | None:
-        """Return kind and first value of the operation in hand, or about to be; None if unknown."""
-        if self._read >= len(self._records):
-            return None
-        found = self._records[self._read]
-        kind, value = float(found["kind"]), float(found["v0"])
-        return (int(kind), value) if 0 < kind <= record.LARGEST_KIND else None
+    def begun(self) -> tuple[int, float]:
+        """Return kind and first value of the operation in hand, or declared next; 0: of none."""
+        return self._at(self._read)
+
+    def last(self) -> tuple[int, float]:
+        """Return kind and first value of the last finished operation; 0: there is none."""
+        return self._at(self._read - 1)
 
     def waiting(self) -> tuple[int, str]:
         """Return since when (ns, CLOCK_MONOTONIC) the process waits, and for what; 0: it does not.
@@ -69,6 +69,13 @@ class Tail:
             return 0, ""
         since, text = record.STATUS.unpack_from(self._view, record.STATUS_OFFSET)
         return since, text.partition(b"\0")[0].decode(errors="replace")
+
+    def _at(self, place: int) -> tuple[int, float]:
+        if not 0 <= place < len(self._records):
+            return 0, 0.0
+        found = self._records[place]
+        kind, value = float(found["kind"]), float(found["v0"])
+        return (int(kind), value) if 0 < kind <= record.LARGEST_KIND else (0, 0.0)
 
     def _map(self) -> None:
         """Map the file, or what it has become: it grows by whole windows and never shrinks."""

@@ -136,15 +136,17 @@ class View:
         since, what = tail.waiting()
         if since:
             return f"waits {_ago(since):.1f} s for {what}"
-        begun = tail.begun()
-        if begun is None:
-            return ""
-        kind, value = begun
+        begun, last = self._told(*tail.begun()), self._told(*tail.last())
+        return begun or (f"after {last}" if last else "")
+
+    def _told(self, kind: int, value: float) -> str:
+        """Return an operation in words; "" for one that is unknown."""
         operation = self._operations.get(kind % record.OBJECT)
         if operation is None:
             return ""
         amount = f" {number(value)}" if operation.effect is Effect.UPDATE else ""
-        return f"{operation.name}{amount} {self._place(operation, kind // record.OBJECT % 256)}"
+        place = self._place(operation, kind // record.OBJECT % 256)
+        return f"{operation.name}{amount} {place}".rstrip()
 
     def _place(self, operation: Operation, at: int) -> str:
         table, channels = self._plan.table, self._plan.channels
@@ -155,10 +157,11 @@ class View:
         return ""
 
     def _table(self) -> list[tuple[str, Sequence[float]]]:
-        if self._plan.table is None:
+        address = self._addresses["table"]
+        if self._plan.table is None or address is None:
             return []
         try:
-            rows = places.read_rows(self._plan, self._addresses["table"])
+            rows = places.read_rows(self._plan, address)
         except LabError:
             # It was removed from outside; the run's outcome will say so.
             return []
@@ -169,7 +172,7 @@ class View:
         living = [m for m in members if not (m.ended or m.outcome.guest)]
         waits = [(m.outcome.name, *self._seen[m.outcome.name].tail.waiting()) for m in living]
         latest = time.monotonic_ns() - int(STANDSTILL * 1e9)
-        if sum(since > 0 for _, since, _ in waits) > 1:
+        if any(0 < since <= latest for _, since, _ in waits):
             closed = circle(self._watch.waits(list(members))[0])
             if closed:
                 told = "; ".join(

@@ -1,0 +1,421 @@
+"""The live table reads each record once, tells only what is certain, and fits its terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common import kinds
+from common.history import record
+from common.history.outcome import ProcessOutcome
+from common.history.recorder import Recorder
+from common.kernel.objects import Maker
+from common.kernel.waits import Wait
+from common.process.members import Member
+from common.report.live.frame import Picture, Row, drawn
+from common.report.live.sightings import Sightings
+from common.report.live.tail import Tail
+from common.report.live.view import View
+from common.verdict.properties import lost_update
+from exchange.operations import BUY, READ_ROW, SELL, SET_RATES
+from spooler.operations import PAGE, PRINT, PUT, TAKE
+from tests.conftest import Fork, Signpost
+from tests.launching import ROOT
+from tests.verdict.scenes import OPERATIONS, Scene
+
+ALL = 1_000_000
+NOWHERE: dict[str, Any] = {"table": None, "paper": None, "channels": {}}
+
+
+def recorder(path: Path, capacity: int = 1) -> Recorder:
+    """Return a recorder as a child has it."""
+    return Recorder(path, "trader-0", "trader", 0, capacity)
+
+
+def finish(into: Recorder, item: int, code: int = BUY) -> None:
+    """Record one finished operation."""
+    cell = into.begin(code, 0, item, 1, 1, 1.0)
+    into.end(cell, 0.0, 0.0, 0.0, 0.0, 2)
+
+
+def items(tail: Tail, most: int = ALL) -> list[int]:
+    """Return the items of what was finished since the last look."""
+    return [int(item) for item in tail.take(most)["item"]]
+
+
+def test_each_record_is_read_once(tmp_path: Path) -> None:
+    """Looks between records, also across the growth of the file, give every record exactly once."""
+    path = tmp_path / "a.rec"
+    into, tail, seen = recorder(path), Tail(path), list[int]()
+    for item in range(1, 1001):
+        finish(into, item)
+        if item % 100 == 7:
+            seen += items(tail)
+    seen += items(tail)
+    assert seen == list(range(1, 1001))
+    assert (tail.done, tail.skipped) == (1000, 0)
+
+
+def test_what_is_in_flight_is_not_taken(tmp_path: Path) -> None:
+    """An operation that has begun is told as begun, and taken only when it has ended."""
+    path = tmp_path / "a.rec"
+    into, tail = recorder(path), Tail(path)
+    cell = into.begin(SELL, 2, 5, 1, 1, 12.5)
+    assert items(tail) == []
+    assert tail.begun() == (SELL + 2 * record.OBJECT, 12.5)
+    into.end(cell, 0.0, 0.0, 0.0, 0.0, 2)
+    assert items(tail) == [5]
+
+
+def test_declared_records_are_not_done(tmp_path: Path) -> None:
+    """Of trades declared in bulk only those completed count."""
+    path = tmp_path / "a.rec"
+    into, tail = recorder(path), Tail(path)
+    view, start = into.declare([BUY] * 200, range(200), [1.0] * 200)
+    for number in range(3):
+        at = start + number * record.RECORD_SIZE + record.END_OFFSET
+        record.END.pack_into(view, at, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 2.0)
+    assert items(tail) == [0, 1, 2]
+    assert tail.done == 3
+
+
+def test_pages_wait_for_their_print(tmp_path: Path) -> None:
+    """The pages of a print end before it does; none of them is left out or taken twice."""
+    path = tmp_path / "a.rec"
+    into, tail = recorder(path), Tail(path)
+    finish(into, 1)
+    job = into.begin(PRINT, 0, 2, 1, 1, 1.0)
+    seen = []
+    for item in (3, 4, 5):
+        finish(into, item, PAGE)
+        seen += items(tail)
+    into.end(job, 0.0, 0.0, 0.0, 0.0, 9)
+    finish(into, 6)
+    assert seen + items(tail) == [1, 2, 3, 4, 5, 6]
+
+
+def test_too_many_are_counted_and_the_latest_taken(tmp_path: Path) -> None:
+    """Whoever does more than can be looked at is still counted whole; the rest is owned up to."""
+    path = tmp_path / "a.rec"
+    into, tail = recorder(path), Tail(path)
+    for item in range(50):
+        finish(into, item)
+    assert items(tail, most=10) == list(range(40, 50))
+    assert (tail.done, tail.skipped) == (50, 40)
+    assert items(tail) == []
+
+
+@pytest.mark.parametrize("content", [None, b"", bytes(10_000), b"LABHIST1", b"x" * 10_000])
+def test_a_file_that_is_no_history_shows_nothing(tmp_path: Path, content: bytes | None) -> None:
+    """Absent, empty, not written yet or somebody else's: there is nothing to see, and no error."""
+    path = tmp_path / "a.rec"
+    if content is not None:
+        path.write_bytes(content)
+    tail = Tail(path)
+    assert len(tail.take(ALL)) == 0
+    assert (tail.begun(), tail.waiting()) == ((0, 0.0), (0, ""))
+
+
+def sightings(scene: Scene) -> Sightings:
+    """Return sightings of a scene's table, with nothing seen yet."""
+    opening = [(3.73, 3.72, scene.stock) for _ in scene.rows]
+    return Sightings(OPERATIONS, scene.rows, opening)
+
+
+def seen(scene: Scene) -> dict[str, str]:
+    """Return what is recognised in a whole scene at once."""
+    found = sightings(scene)
+    found.take(news(scene, {}))
+    return dict(found.told())
+
+
+def news(scene: Scene, tails: dict[str, Tail]) -> dict[str, np.ndarray[Any, Any]]:
+    """Return what the processes of a scene finished since the last call with these tails."""
+    for name in scene.recorders:
+        tails.setdefault(name, Tail(scene.directory / "history" / f"{name}.rec"))
+    return {name: tail.take(ALL) for name, tail in tails.items()}
+
+
+def test_an_update_that_is_written_over_is_seen(tmp_path: Path) -> None:
+    """Two overlapping trades that read the same stock: one is lost, and the sentence says whose."""
+    scene = Scene(tmp_path, stock=9450.0, lock="none")
+    scene.trade("trader-3", +10, 9450, (1, 3, 5))
+    scene.trade("trader-1", -50, 9450, (1, 2, 9))
+    assert seen(scene)["lost_update"] == (
+        "at least 1 update; trader-3 read 9,450 DOLLAR and wrote 9,460; "
+        "trader-1, who had also read 9,450, wrote 9,400 over it"
+    )
+
+
+def test_a_lost_update_seen_in_two_looks_counts_once(tmp_path: Path) -> None:
+    """The one that writes over another may come a look later; a third look adds nothing."""
+    scene, tails = Scene(tmp_path, lock="none"), dict[str, Tail]()
+    found = sightings(scene)
+    scene.trade("a", +1, 100, (1, 1, 5))
+    found.take(news(scene, tails))
+    assert found.told() == []
+    scene.trade("b", +2, 100, (2, 2, 6))
+    found.take(news(scene, tails))
+    found.take(news(scene, tails))
+    assert found.told()[0][1].startswith("at least 1 update;")
+
+
+def test_of_three_that_read_the_same_two_are_lost(tmp_path: Path) -> None:
+    """Also when the middle one is recorded last."""
+    scene, tails = Scene(tmp_path, lock="none"), dict[str, Tail]()
+    found = sightings(scene)
+    scene.trade("a", +1, 100, (1, 1, 5))
+    scene.trade("c", +3, 100, (2, 2, 9))
+    found.take(news(scene, tails))
+    scene.trade("b", +2, 100, (2, 2, 7))
+    found.take(news(scene, tails))
+    assert found.told()[0][1].startswith("at least 2 updates;")
+
+
+@pytest.mark.parametrize("other", [0, 1])
+def test_equal_values_one_after_another_are_no_loss(tmp_path: Path, other: int) -> None:
+    """A stock that returns to a value, with sections that touch, or of another row at once."""
+    scene = Scene(tmp_path, rows=("DOLLAR", "EURO"))
+    scene.trade("a", +1, 100, (1, 1, 5))
+    scene.trade("b", -1, 101, (5, 5, 9))
+    scene.trade("a", +1, 100, (9, 9, 12) if other == 0 else (6, 6, 8), row=other)
+    assert seen(scene) == {}
+
+
+def test_a_refused_operation_is_counted_and_no_update(tmp_path: Path) -> None:
+    """What its own check turned down wrote nothing, whatever its record holds."""
+    scene = Scene(tmp_path, lock="none")
+    scene.trade("a", +1, 0, (1, 1, 5))
+    scene.record("b", BUY, 0, (1, 2, 6), (9.0, 0.0, 0.0, 0.0, -5.0), refused=True)
+    found = sightings(scene)
+    found.take(news(scene, {}))
+    assert found.told() == []
+    assert found.refused == {"a": 0, "b": 1}
+
+
+def test_a_stock_below_zero_is_seen(tmp_path: Path) -> None:
+    """The sale that takes a row below zero, not the purchase that mends it."""
+    scene = Scene(tmp_path, stock=5.0)
+    scene.trade("trader-0", -7, 5, (1, 1, 3))
+    scene.trade("trader-1", +1, -2, (4, 4, 6))
+    assert seen(scene) == {
+        "negative_stock": "1 update; at the worst trader-0 read 5 DOLLAR and wrote -2"
+    }
+
+
+def test_a_torn_row_is_seen(tmp_path: Path) -> None:
+    """A new sell rate beside the old buy rate: no one wrote them together."""
+    scene = Scene(tmp_path)
+    scene.record("setter", SET_RATES, 0, (1, 1, 9), (4.0, 4.5))
+    scene.record("auditor", READ_ROW, 0, (2, 2, 5), (4.0, 3.72, 10000.0))
+    scene.record("auditor", READ_ROW, 0, (10, 10, 12), (4.0, 4.5, 10000.0))
+    assert seen(scene) == {
+        "torn_read": "1 snapshot; auditor read sell 4 and buy 3.72 of DOLLAR, "
+        "which no one wrote together"
+    }
+
+
+def test_rates_whose_change_is_recorded_later_are_not_torn(tmp_path: Path) -> None:
+    """A snapshot of a change in flight waits until the change is known."""
+    scene, tails = Scene(tmp_path), dict[str, Tail]()
+    found = sightings(scene)
+    scene.record("auditor", READ_ROW, 0, (2, 2, 5), (4.0, 4.5, 10000.0))
+    found.take(news(scene, tails))
+    scene.record("setter", SET_RATES, 0, (1, 1, 9), (4.0, 4.5))
+    found.take(news(scene, tails))
+    assert found.told() == []
+
+
+def test_the_depth_of_a_channel_is_what_was_put_less_what_was_taken(tmp_path: Path) -> None:
+    """By the channel's index, over several looks."""
+    scene, tails = Scene(tmp_path), dict[str, Tail]()
+    found = sightings(scene)
+    for item in (1, 2, 3):
+        scene.record("producer", PUT, 1, (item, item, item), (0.0,), item)
+    found.take(news(scene, tails))
+    scene.record("consumer", TAKE, 1, (4, 4, 4), (0.0,), 1)
+    found.take(news(scene, tails))
+    assert (found.depth[0], found.depth[1]) == (0, 2)
+
+
+def test_a_strange_process_may_record_anything(tmp_path: Path) -> None:
+    """Kinds that are no numbers, codes and rows that do not exist: ignored, or shown as such."""
+    scene = Scene(tmp_path, lock="none")
+    scene.trade("a", -9, 5, (1, 1, 5), row=0)
+    into = scene.recorder("guest")
+    view, start = into.declare(
+        [float("nan"), -3.0, 2.0**80, 250.0, SELL + 77 * 256.0], range(5), [1.0] * 5
+    )
+    for number in range(5):
+        at = start + number * record.RECORD_SIZE + record.END_OFFSET
+        record.END.pack_into(view, at, 1.0, 1.0, 0.0, 0.0, 1.0, -99.0, 2.0)
+    assert "row 77" in seen(scene)["negative_stock"]
+
+
+def test_never_more_than_the_judge_finds(tmp_path: Path) -> None:
+    """A lost update that carried others with it: the live table tells of fewer, never of more."""
+    scene = Scene(tmp_path, stock=100.0, lock="none")
+    scene.trade("b", +1, 100, (1, 1, 50))
+    for at, stock in enumerate((100, 101, 102)):
+        scene.trade("a", +1, stock, (2 + at, 2 + at, 3 + at))
+    scene.final[0] = 101
+    told = int(seen(scene)["lost_update"].split()[2])
+    judged = lost_update.check(scene.case()).findings[0].count
+    assert (told, judged) == (1, 3)
+
+
+ROWS = [Row(f"trader-{n}", "trader", 1000, 10.0, 1, 0.5, "sell 1 DOLLAR" * 9) for n in range(100)]
+FULL = Picture(
+    "exchange/x · locked · seed 1", 1.5, ROWS, ("sell", "buy", "stock"),
+    [("DOLLAR", (3.73, 3.72, -4.0))], [("orders", 3)], [("lost_update", "word " * 60)], 12,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "lines"), [(80, 24), (200, 60), (40, 10), (10, 3), (1, 1)])
+def test_a_frame_fits_its_terminal(columns: int, lines: int) -> None:
+    """No line is wider than the screen and there are no more lines than it has."""
+    frame = drawn(FULL, columns, lines, colour=False)
+    assert len(frame) <= lines
+    assert max(map(len, frame)) <= columns
+
+
+def test_findings_stay_when_there_are_many_processes() -> None:
+    """A hundred processes on 24 lines: finding, stock and the count of the rest are there."""
+    text = "\n".join(drawn(FULL, 80, 24, colour=False))
+    assert "lost_update: word" in text
+    assert "DOLLAR" in text
+    assert re.search(r"and \d+ more, which did [\d,]+ operations", text)
+    assert "12 operations came too fast" in text
+
+
+def test_colour_only_where_it_is_wanted() -> None:
+    """Without colour there is no escape sequence at all; with it, a stock below zero is red."""
+    assert "\x1b" not in "".join(drawn(FULL, 80, 24, colour=False))
+    (line,) = [
+        line
+        for line in drawn(FULL, 80, 200, colour=True)
+        if line.lstrip(" \x1b[0123456789m").startswith("DOLLAR  ")
+    ]
+    assert line.startswith("\x1b[31m")
+
+
+def test_control_characters_of_others_are_shown_and_not_obeyed() -> None:
+    """A process that is not ours may say that it waits for an escape sequence."""
+    row = Row("guest-1", "teller", 0, 0.0, 0, 0.0, "waits for \x1b[2J\x07\n")
+    assert not {"\x1b", "\x07", "\n"} & set(
+        "".join(drawn(Picture("x", 0.0, [row]), 80, 24, colour=False))
+    )
+
+
+def member(scene: Scene, name: str, pid: int = 0) -> Member:
+    """Return a process of a scene as the launcher knows it."""
+    into = scene.recorder(name)
+    outcome = ProcessOutcome(name, "trader", "exchange", 0, pid or os.getpid())
+    found = Member(outcome, "trader", scene.directory / "history" / f"{name}.rec")
+    found.pidfd = 0
+    into.publish(0, "")
+    return found
+
+
+def view(scene: Scene, addresses: dict[str, Any] | None = None) -> View:
+    """Return a view of a scene's plan that has begun to look."""
+    looking = View(OPERATIONS, ("sell", "buy", "stock"))
+    looking.begin(scene.case().plan, addresses or NOWHERE, time.monotonic_ns())
+    return looking
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Scene:
+    """Return an empty scene."""
+    return Scene(tmp_path)
+
+
+def test_a_crash_is_told(scene: Scene) -> None:
+    """A process killed by a signal is named with it; one that the launcher ended is not."""
+    killed, ended = member(scene, "trader-0"), member(scene, "trader-1")
+    for each in (killed, ended):
+        each.pidfd, each.outcome.signal = -1, 9
+    ended.outcome.ended_by_launcher = True
+    picture = view(scene).picture([killed, ended])
+    assert picture.findings == [("process_crashed", "trader-0: killed by SIGKILL")]
+    assert picture.rows[0].now == "killed by SIGKILL"
+
+
+def test_a_standstill_is_told_when_everybody_waits(scene: Scene) -> None:
+    """While one of two goes on nothing is told; when both wait for long, that nobody moves."""
+    members = [member(scene, "a"), member(scene, "b")]
+    looking = view(scene)
+    long_ago = time.monotonic_ns() - 60 * 10**9
+    scene.recorders["a"].publish(long_ago, "letters in channel jobs")
+    assert looking.picture(members).findings == []
+    scene.recorders["b"].publish(long_ago, "the paper's lock")
+    assert looking.picture(members).findings == [
+        (
+            "process_hung",
+            "nobody moves: a waits for letters in channel jobs; b waits for the paper's lock",
+        )
+    ]
+
+
+def test_a_deadlock_is_told_with_who_has_what(
+    scene: Scene, maker: Maker, wait: Wait, fork: Fork, signpost: Callable[[], Signpost]
+) -> None:
+    """The kernel says who has the lock that everybody waits for: he waits for it himself."""
+    module = kinds.load(kinds.LOCKS, "sysv_sem")
+    lock = {"kind": "sysv_sem", "at": module.make(module.Options(undo=True), maker)}
+    store = kinds.load(kinds.TABLES, "sysv_shm")
+    memory = store.make(store.Options(), 24, maker)
+    table = {"kind": "sysv_shm", "memory": memory, "locks": [lock], "names": ["DOLLAR"]}
+    has, may_end = signpost(), signpost()
+
+    def hold() -> None:
+        module.attach(lock["at"], wait, "the table's lock").acquire()
+        has.show("h")
+        may_end.see("e")
+
+    child = fork(hold)
+    has.see("h")
+    holder = member(scene, "a", child.pid)
+    scene.recorders["a"].publish(time.monotonic_ns() - 60 * 10**9, "the table's lock")
+    picture = view(scene, {**NOWHERE, "table": table}).picture([holder])
+    may_end.show("e")
+    child.ended()
+    assert picture.table == [("DOLLAR", [0.0, 0.0, 0.0])]
+    assert picture.findings == [
+        ("deadlock", "a waits for the table's lock, which a has"),
+    ]
+
+
+def test_what_each_process_does_is_told(scene: Scene) -> None:
+    """The operation in hand, else the last one; a wait with its length goes before both."""
+    trader = member(scene, "a")
+    looking = view(scene)
+    cell = scene.recorders["a"].begin(SELL, 0, 1, 1, 1, 12.5)
+    assert looking.picture([trader]).rows[0].now == "sell 12.5 DOLLAR"
+    scene.recorders["a"].end(cell, 0.0, 0.0, 1.0, 0.0, 2)
+    assert looking.picture([trader]).rows[0].now == "after sell 12.5 DOLLAR"
+    scene.recorders["a"].publish(time.monotonic_ns(), "the table's lock")
+    assert re.fullmatch(
+        r"waits [\d.]+ s for the table's lock", looking.picture([trader]).rows[0].now
+    )
+
+
+def test_who_does_not_ask_does_not_pay() -> None:
+    """``run`` without ``--live`` loads nothing of the live table, and no numpy."""
+    program = (
+        "import sys, common.verbs.run as r; "
+        "print([m for m in sys.modules if m == 'numpy' or m.startswith('common.report.live')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "[]"
