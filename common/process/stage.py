@@ -86,8 +86,8 @@ class Stage:
     """All processes of a run, each standing at a step or ended.
 
     ``trace`` is the order of steps so far: (process number, step), and ``moments`` when each was
-    let go (ns, CLOCK_MONOTONIC). ``holders`` tells which process has which lock.
-    ``interrupted()`` says that the user wants to stop.
+    let go (ns, CLOCK_MONOTONIC; of a free one, when it was heard of). ``holders`` tells which
+    process has which lock. ``interrupted()`` says that the user wants to stop.
     """
 
     plan: Plan

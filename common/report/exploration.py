@@ -121,10 +121,9 @@ def _outcomes(document: dict[str, Any]) -> list[str]:
 
 
 def _finding(kind: str, found: dict[str, Any], document: dict[str, Any]) -> list[str]:
-    lines = [
-        f"  {paint('anomaly', kind)}, the shortest: {many(found['operations'], 'operation')}, "
-        f"{_switches(found['switches'])}"
-    ]
+    operations = found["operations"]
+    done = many(operations, "operation") if operations else "before any operation was done"
+    lines = [f"  {paint('anomaly', kind)}, the shortest: {done}, {_switches(found['switches'])}"]
     if kind in document["unrepeatable"]:
         lines.append(f"  {paint('undecided')}: followed again, it did not show {kind}")
     settings = "".join(f" --set {shlex.quote(given)}" for given in document["given"])

@@ -27,11 +27,13 @@ class Scene:
     """Steps of operations; ``witnesses`` are positions, ``left_out`` operations were too many.
 
     ``values`` holds for a variable its opening value and everything that was written to it,
-    ``writers`` the positions of those writes.
+    ``writers`` the positions of those writes. ``waited`` says that it is about a wait: whoever came
+    meanwhile belongs to it.
     """
 
     case: Case
     witnesses: list[int]
+    waited: bool = False
     steps: list[Step] = field(default_factory=list)
     pairs: list[tuple[Step, Step]] = field(default_factory=list)
     left_out: int = 0
@@ -80,14 +82,17 @@ class Scene:
         return int(self.writers[step.variable][same[0] - 1]) if same[0] else OPENING
 
     def around(self, same: Positions) -> list[int]:
-        """Return those of ``same`` that overlap the witnesses or lie between, nearest first."""
+        """Return those of ``same`` that overlap the witnesses or lie between, nearest first.
+
+        The witnesses count from when they entered, or asked if it is about a wait.
+        """
         history = self.case.history
         # What was cut off has no end, and perhaps no beginning.
         frames = [found for at in self.witnesses if (found := history.record(at))["left"]]
         if not frames:
             return []
         ends = np.array([found["left"] for found in frames])
-        start = min(found["entered"] for found in frames)
+        start = min(found["asked" if self.waited else "entered"] for found in frames)
         entered, left = (history.gather(stamp, same) for stamp in ("entered", "left"))
         inside = (entered <= ends.max()) & (left >= start)
         same, left = same[inside], left[inside]

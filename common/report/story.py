@@ -44,7 +44,7 @@ def tell(case: Case, finding: Finding, which: str) -> dict[str, Any]:
     chosen = getattr(finding, which)
     witnesses = list(dict.fromkeys(_position(case, each) for each in chosen.witnesses))
     effects = {case.history.operation(at).effect for at in witnesses}
-    scene = Scene(case, witnesses)
+    scene = Scene(case, witnesses, finding.kind == "starvation")
     if finding.kind == "deadlock":
         rows = [each.row(process, "", None) for process, each in standstill(case)]
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from common.errors import StoredRunError
 from common.history import trace
 from common.history.case import Case
 from common.history.trace import Passed
+from spooler import operations as spooler
 from tests.launching import ROOT, launch
 from tests.report.stories import story, texts
-from tests.verdict.scenes import Scene
+from tests.verdict.scenes import Scene, item, queue
 
 # Steps that are accesses, as a schedule and as a story name them.
 ACCESSES = {"check": "checks", "read": "reads", "write": "writes"}
@@ -103,6 +105,18 @@ def test_the_schedule_is_believed_where_values_do_not_tell(tmp_path: Path) -> No
         ("b", "checks", 25), ("a", "checks", 30), ("b", "reads", 35),
         ("b", "writes", 40), ("a", "reads", 45), ("a", "writes", 85),
     ]  # fmt: skip
+
+
+def test_what_the_kernel_synchronises_is_one_turn(tmp_path: Path) -> None:
+    """To send to a queue, or take from it, passes no step of its own: it is where it began."""
+    scene = Scene(tmp_path / "run", channels=[queue()])
+    scene.job("one", spooler.PUT, item(0, 1), (10, 10, 20))
+    scene.job("two", spooler.TAKE, item(0, 1), (30, 30, 40))
+    scene.outcomes["two"].signal = signal.SIGKILL
+    passed = [Passed(5, "one", "send"), Passed(25, "two", "receive")]
+    told = story(scene.case(trace=trace.written(passed)), "job_lost")
+    assert [(row["step"], row["at_ns"]) for row in told["rows"]] == [("offers", 10), ("takes", 30)]
+    assert told["exact"]
 
 
 def test_who_joined_beside_the_schedule_stays_open(tmp_path: Path) -> None:

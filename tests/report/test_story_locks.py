@@ -93,6 +93,20 @@ def test_the_papers_lock_is_waited_for_too(tmp_path: Path) -> None:
     assert ("p1", "waits for the paper's lock (held by p0)") in waits(told)
 
 
+def test_a_long_wait_is_told_with_those_who_came_meanwhile(tmp_path: Path) -> None:
+    """Those who were let in last; the row of the wait counts them all."""
+    scene = Scene(tmp_path / "run", stock=100.0)
+    for turn in range(120):
+        at = turn * 10**7 + 10
+        scene.trade("greedy", 1, 100 + turn, (at, at, at + 10**6))
+    scene.trade("patient", 2, 220, (5, 3 * 10**9, 3 * 10**9 + 50))
+    told = story(scene.case(), "starvation")
+    assert ("patient", "waits for the table's lock (held by greedy, 120 times)") in waits(told)
+    seqs = sorted({row["seq"] for row in told["rows"] if row["process"] == "greedy"})
+    assert seqs == list(range(110, 121))
+    assert told["left_out"] == 109
+
+
 def test_each_side_of_a_race_says_what_it_held(tmp_path: Path) -> None:
     """One goes in with the lock, the other without, a third with another row's."""
     scene = Scene(tmp_path / "run", rows=("DOLLAR", "EURO"), stock=100.0)
