@@ -62,6 +62,14 @@ def clean() -> dict[str, Any]:
     return done.document
 
 
+def listed(directory: Path) -> dict[str, Any]:
+    """Return what ``ps`` says of one run: others may be at work on this machine."""
+    runs = launch("ps", "--json").document["runs"]
+    (run,) = [run for run in runs if run["directory"] == str(directory)]
+    found: dict[str, Any] = run
+    return found
+
+
 def test_of_a_damaged_ledger_what_it_proves_is_removed_and_the_rest_not_abandoned(
     leave: Leave,
 ) -> None:
@@ -84,7 +92,7 @@ def test_of_a_damaged_ledger_what_it_proves_is_removed_and_the_rest_not_abandone
         assert existing.find("sysv_sem", keys[1]) == later
         assert (directory / FILE).exists()
         assert clean()["removed"] == said[1:]
-        [run] = launch("ps", "--json").document["runs"]
+        run = listed(directory)
         assert run["problem"] == f"{directory}: its ledger cannot be read at line 4"
         assert not run["alive"]
         assert "cannot be read at line 4" in launch("ps").out
@@ -99,8 +107,8 @@ def test_a_ledger_without_a_header_of_ours_is_kept_and_shown(leave: Leave) -> No
     (directory / FILE).write_text(f"x{text}")
     assert clean()["removed"] == [f"left {directory}: its ledger cannot be read at line 1"]
     assert (directory / FILE).read_text() == f"x{text}"
-    [run] = launch("ps", "--json").document["runs"]
-    assert (run["directory"], run["alive"]) == (str(directory), False)
+    run = listed(directory)
+    assert not run["alive"]
     assert "line 1" in run["problem"]
 
 
@@ -117,7 +125,7 @@ def test_a_damaged_ledger_of_a_live_run_is_left_alone(
     try:
         assert clean() == {"removed": [], "alive": 1}
         assert existing.find("sysv_sem", key) is not None
-        [run] = launch("ps", "--json").document["runs"]
+        run = listed(maker.directory)
         assert run["alive"]
         assert run["pid"] == os.getpid()
         assert f"line {line}" in run["problem"]
@@ -136,7 +144,7 @@ def test_a_ledger_that_was_never_begun_goes_with_its_directory(
     (directory / FILE).unlink()
     if text is not None:
         (directory / FILE).write_text(text)
-    assert launch("ps", "--json").document["runs"][0]["problem"].endswith("never begun")
+    assert listed(directory)["problem"].endswith("never begun")
     assert clean()["removed"] == [f"removed directory {directory}"]
     assert not directory.exists()
 
