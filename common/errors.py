@@ -14,6 +14,7 @@
     │   └── NotPermitted         it belongs to somebody else
     ├── WaitExpired           4  a wait reached its deadline
     └── ProcessError          4  a process of the run failed
+        └── ProcessLost          one that was led died, failed or stood still
 """
 
 from __future__ import annotations
@@ -120,3 +121,7 @@ class ProcessError(LabError):
     """A process of the run could not be started or broke the protocol."""
 
     exit_code = 4
+
+
+class ProcessLost(ProcessError):
+    """A process that was led from step to step died, failed, or did not come to its next one."""

@@ -13,24 +13,33 @@ from pathlib import Path
 from typing import Any
 
 from common import kinds
-from common.errors import LabError
+from common.errors import (
+    LabError,
+    ObjectVanished,
+    ProcessError,
+    ProcessLost,
+    ScheduleMisfit,
+    UsageError,
+)
 from common.exploration.observing import Observer
 from common.exploration.shrinking import shrink
 from common.exploration.strategies import Options, Strategy
 from common.exploration.walking import (
     Found,
     NewlyShared,
+    Over,
     Shared,
     Walk,
     Walker,
     from_plain,
+    moves,
     plain,
 )
 from common.process.following import follow
 from common.process.stage import Stage
 from common.process.supervise import Supervisor
 from common.scenario.plan import Plan
-from common.scenario.schedule import Schedule, Token, write_token
+from common.scenario.schedule import Move, Schedule, Token, write_token
 from common.system import System, operations_of
 
 STRATEGIES = "common.exploration.strategies"
@@ -38,6 +47,8 @@ STRATEGIES = "common.exploration.strategies"
 # With no more interleavings than this, all are walked where nothing else is asked for: then the
 # numbers are those that can be worked out by hand.
 FEW = 2_000
+# Larger numbers of interleavings are not worked out.
+COUNTED = 10**18
 
 Progress = Callable[[Walk], None]
 
@@ -56,7 +67,9 @@ class Explored:
 
     ``tokens`` has a replay token for each kind; ``unrepeatable`` names kinds whose schedule did
     not do the same harm when it was followed again. ``interleavings`` is their number where it is
-    known. ``saved`` is what a later walk needs to go on, None when it is complete.
+    known. ``broken`` says why a walk ended before its time, if a process failed, died or stood
+    still in it; ``broken_by`` is the token of that schedule, up to there, where a process failed by
+    itself. ``saved`` is what a later walk needs to go on, None when it is complete.
     """
 
     plan: Plan
@@ -68,6 +81,8 @@ class Explored:
     unrepeatable: list[str] = field(default_factory=list)
     interleavings: int | None = None
     interrupted: int | None = None
+    broken: str = ""
+    broken_by: str = ""
     initial: list[list[float]] | None = None
     judging_s: float = 0.0
     saved: dict[str, Any] | None = None
@@ -90,8 +105,10 @@ def explore(
     """Walk schedules of ``plan`` within ``budget``; the processes are started once.
 
     ``reduce`` None leaves it to the number of interleavings; ``saved`` goes on where an earlier
-    walk stopped. Raises ``MachineError`` and ``KernelObjectError`` when it cannot run.
+    walk stopped. Raises ``UsageError`` for a scenario whose schedules have no end, ``MachineError``
+    and ``KernelObjectError`` when it cannot run.
     """
+    _refuse_endless(plan, systems)
     exploration = _Exploration(plan, systems, strategy, options, budget, reduce, saved, progress)
     nobody = lambda _event, **_facts: None  # noqa: E731
     supervisor = Supervisor(plan, systems, run_dir, base, nobody, direct=exploration.direct)
@@ -104,12 +121,22 @@ def explore(
     finally:
         os.sched_setaffinity(0, cores)
     if exploration.explored is None and outcome.interrupted:
-        raise KeyboardInterrupt
+        exploration.explored = Explored(plan, strategy, False, Walk(), "no schedule was walked")
     if exploration.explored is None:
-        raise LabError(_why_nothing(outcome.processes))
+        raise exploration.why or ProcessError(_why_nothing(outcome.processes))
     exploration.explored.interrupted = outcome.interrupted
     exploration.explored.leaks = outcome.leaks
     return exploration.explored
+
+
+def _refuse_endless(plan: Plan, systems: Mapping[str, System]) -> None:
+    for process in plan.processes:
+        endless = getattr(kinds.load(systems[process.system].roles, process.role), "ENDLESS", "")
+        if endless and process.options.get(endless) == 0:
+            raise UsageError(
+                f"{process.name} works until it is told to finish: its schedules have no end",
+                f"--set processes.{process.group}.{endless}=2",
+            )
 
 
 def _why_nothing(processes: list[Any]) -> str:
@@ -118,7 +145,7 @@ def _why_nothing(processes: list[Any]) -> str:
             return f"{process.name} failed: {process.error['message']}"
         if process.hung is not None:
             return f"{process.name} hung: {process.hung}"
-    return "the processes ended before they could be led"
+    return "the processes ended before they could be led; stderr.txt has their last words"
 
 
 class _Exploration:
@@ -142,8 +169,12 @@ class _Exploration:
         self.saved = saved
         self.progress = progress
         self.explored: Explored | None = None
+        # Why there is nothing to tell.
+        self.why: LabError | None = None
         self._shown = 0.0
         self._until = math.inf
+        self._walked = Walk()
+        self._reduced = False
 
     def direct(self, stage: Stage) -> None:
         """Walk, shrink, and repeat what was found."""
@@ -151,68 +182,100 @@ class _Exploration:
         shared = Shared([] if self.saved is None else self.saved["walk"]["shared"])
         walker = Walker(stage, observer, shared)
         self._until = time.monotonic() + self.budget.seconds
-        walker.learn()
-        interleavings = _interleavings(stage, shared, self.plan)
-        walk, strategy, reduced = self._choose(stage, walker, interleavings)
-        judging_s = observer.judging_s
-        # A token names every step, and who passes one freely cannot be stopped before it.
-        walker.passes_freely = False
-        for kind, found in list(walk.found.items()):
+        try:
+            walker.learn(lambda: self._may(stage))
+        except Over:
             if not stage.interrupted():
-                walk.found[kind] = shrink(walker, found, self._begins())
+                self.why = UsageError(
+                    f"--seconds {self.budget.seconds:g} is less than two schedules take", "more"
+                )
+            return
+        except (ProcessLost, ObjectVanished) as lost:
+            self.why = ProcessError(f"nothing was walked: {lost}")
+            return
+        interleavings = _interleavings(stage, shared)
+        self.strategy = self._fresh()
+        try:
+            self._choose(stage, walker, interleavings)
+            walk = self._walked
+            self._tell(observer, interleavings)
+            # A token names every step, and who passes one freely cannot be stopped before it.
+            walker.passes_freely = False
+            for kind, found in list(walk.found.items()):
+                if not stage.interrupted():
+                    walk.found[kind] = shrink(walker, found, self._begins())
+            for kind, found in walk.found.items():
+                self._repeat(walker, kind, found)
+        except (ProcessLost, ObjectVanished) as lost:
+            explored = self.explored or self._tell(observer, interleavings)
+            explored.broken = str(lost)
+            if any(player.lost and player.summary for player in stage.players):
+                explored.broken_by = self._token(moves(stage, shared))
+        for kind, found in self._walked.found.items():
+            assert self.explored is not None
+            self.explored.tokens[kind] = self._token(found.moves)
+
+    def _tell(self, observer: Observer, interleavings: int | None) -> Explored:
+        walk = self._walked
         self.explored = Explored(
             plan=self.plan,
             strategy=self.name,
-            reduced=reduced,
+            reduced=self._reduced,
             walk=walk,
-            proof=strategy.proof(walk.walked),
-            interleavings=interleavings,
+            proof=self.strategy.proof(walk.walked),
+            interleavings=self._number(interleavings),
             initial=observer.initial,
-            judging_s=judging_s,
+            judging_s=observer.judging_s,
         )
-        for kind, found in walk.found.items():
-            self._repeat(walker, kind, found)
         if not walk.complete:
-            self.explored.saved = {"walk": plain(walk), "strategy": strategy.save()}
+            self.explored.saved = {"walk": plain(walk), "strategy": self.strategy.save()}
+        return self.explored
 
-    def _choose(
-        self, stage: Stage, walker: Walker, interleavings: int | None
-    ) -> tuple[Walk, Strategy, bool]:
+    def _number(self, interleavings: int | None) -> int | None:
+        """Return the number of interleavings: counted, or worked out where it is not too large."""
+        if self._walked.complete and not self._reduced and self.options.preemptions is None:
+            return self._walked.walked
+        return None if interleavings == COUNTED else interleavings
+
+    def _token(self, schedule: list[Move]) -> str:
+        return write_token(Token(self.plan.variant, self.plan.seed, schedule))
+
+    def _may(self, stage: Stage) -> bool:
+        return time.monotonic() < self._until and not stage.interrupted()
+
+    def _choose(self, stage: Stage, walker: Walker, interleavings: int | None) -> None:
         """Walk with reduction or without: as asked for, as it was begun, or by their number."""
         asked = self.reduce if self.saved is None else bool(self.saved["reduced"])
+        most = self.budget.schedules
         if asked is None and self.name == "exhaustive":
             if interleavings is None or interleavings <= FEW:
-                few = min(FEW, self.budget.schedules)
-                walk, strategy = self._walk(stage, walker, reduced=False, most=few)
-                if walk.complete or self.budget.schedules <= FEW:
-                    return walk, strategy, False
+                self._walk(stage, walker, reduced=False, most=min(FEW, most))
+                if self._walked.complete or most <= FEW or not self._may(stage):
+                    return
             asked = True
-        asked = bool(asked)
-        return *self._walk(stage, walker, reduced=asked, most=self.budget.schedules), asked
+        self._walk(stage, walker, reduced=bool(asked), most=most)
 
-    def _walk(
-        self, stage: Stage, walker: Walker, *, reduced: bool, most: int
-    ) -> tuple[Walk, Strategy]:
-        options = dataclasses.replace(self.options, reduce=reduced)
+    def _fresh(self) -> Strategy:
+        options = dataclasses.replace(self.options, reduce=self._reduced)
+        fresh: Strategy = kinds.load(STRATEGIES, self.name).Strategy(options)
+        return fresh
+
+    def _walk(self, stage: Stage, walker: Walker, *, reduced: bool, most: int) -> None:
+        self._reduced = reduced
         saved = self.saved
         while True:
-            strategy: Strategy = kinds.load(STRATEGIES, self.name).Strategy(options)
-            walk = Walk()
+            strategy = self.strategy = self._fresh()
+            walk = self._walked = Walk()
             if saved is not None:
-                walk = from_plain(saved["walk"])
-                walk.complete = False
+                walk = self._walked = from_plain(saved["walk"])
                 strategy.restore(saved["strategy"])
-            before = walk.walked
+            last = walk.walked + most
 
-            def goes_on(now: Walk, before: int = before) -> bool:
+            def goes_on(now: Walk = walk, last: int = last) -> bool:
                 if self.progress is not None and time.monotonic() - self._shown > 0.2:
                     self._shown = time.monotonic()
                     self.progress(now)
-                return (
-                    now.walked - before < most
-                    and time.monotonic() < self._until
-                    and not stage.interrupted()
-                )
+                return now.walked < last and self._may(stage)
 
             try:
                 walker.walk(strategy, walk, goes_on)
@@ -220,7 +283,7 @@ class _Exploration:
                 saved = None
                 continue
             walk.shared = sorted(walker.shared.names)
-            return walk, strategy
+            return
 
     def _begins(self) -> dict[int, str]:
         """Return for each process the step before which its role can be stopped."""
@@ -232,24 +295,36 @@ class _Exploration:
         return found
 
     def _repeat(self, walker: Walker, kind: str, found: Found) -> None:
+        """Follow a schedule once more, as its token would have it."""
         assert self.explored is not None
         walker.begin()
-        follow(walker.stage, Schedule([list(move) for move in found.moves], exact=True))
-        if kind not in walker.observer.look().kinds:
+        try:
+            follow(walker.stage, Schedule([list(move) for move in found.moves], exact=True))
+            repeated = kind in walker.observer.look().kinds
+        except ScheduleMisfit:
+            repeated = False
+        if walker.stage.interrupted():
+            return
+        walker.check()
+        if not repeated:
             self.explored.unrepeatable.append(kind)
-        token = Token(self.plan.variant, self.plan.seed, found.moves)
-        self.explored.tokens[kind] = write_token(token)
 
 
-def _interleavings(stage: Stage, shared: Shared, plan: Plan) -> int | None:
-    """Return how many orders of the shared steps there are; None where steps can wait.
+def _interleavings(stage: Stage, shared: Shared) -> int | None:
+    """Return how many orders of the shared steps there are, if each does the same in all of them.
 
-    Without waiting every order is possible: (a + b + …)! / (a! · b! · …).
+    None where steps can wait, ``COUNTED`` when there are more. Without waiting every order is
+    possible: (a + b + …)! / (a! · b! · …).
     """
     if any(stand.blocks and shared.covers(stand) for _, stand in stage.trace):
         return None
     counts = Counter(number for number, stand in stage.trace if shared.covers(stand))
-    ways = math.factorial(sum(counts.values()))
+    ways, total = 1, 0
     for count in counts.values():
-        ways //= math.factorial(count)
+        for at in range(1, count + 1):
+            total += 1
+            # Always whole: a product of binomial coefficients.
+            ways = ways * total // at
+            if ways > COUNTED:
+                return COUNTED
     return ways

@@ -6,13 +6,15 @@ values, cannot be told apart: only the first of them is judged.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import marshal
 import mmap
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -96,7 +98,7 @@ class Observer:
             member.record.parent.parent / f"paper-{member.outcome.name}.txt"
             for member in stage.members
         ]
-        self._judged: dict[Any, Seen] = {}
+        self._judged: dict[bytes, Seen] = {}
         self.judging_s = 0.0
         self.initial = stage.rows()
 
@@ -115,7 +117,7 @@ class Observer:
         """Return the records of one process so far, as cells."""
         return self._records[number].read()
 
-    def _key(self, records: list[list[list[float]]], final: Rows | None) -> Any:
+    def _key(self, records: list[list[list[float]]], final: Rows | None) -> bytes:
         values = tuple(
             tuple(
                 tuple(cell if at not in _STAMPS else bool(cell) for at, cell in enumerate(row))
@@ -131,7 +133,10 @@ class Observer:
                     order.setdefault(name, []).append(number)
         summaries = tuple(player.summary for player in self._stage.players)
         stuck = bool(self._stage.unfinished())
-        return values, repr(final), repr(sorted(order.items())), summaries, stuck, self._paper()
+        everything = (values, final, sorted(order.items()), summaries, stuck, self._paper())
+        # A digest: many long schedules must not fill the memory. (Version 2 of the format writes
+        # equal values alike, whoever else refers to them.)
+        return hashlib.blake2b(marshal.dumps(everything, 2), digest_size=16).digest()
 
     def _paper(self) -> tuple[bytes, ...]:
         shared = self._stage.addresses["paper"]

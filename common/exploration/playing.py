@@ -13,7 +13,8 @@ from common.exploration.walking import Shared, Walker, moves
 from common.history import record
 from common.history.operations import Operation
 from common.kinds import nearest
-from common.process.stage import Player, Stage, Stand
+from common.process.players import Player, Stand
+from common.process.stage import Stage
 from common.scenario.plan import Plan
 from common.scenario.schedule import Move
 from common.verdict.wording import number
@@ -65,21 +66,33 @@ class Game:
         self.observer = Observer(self.plan, stage, self.operations)
         self.shared = Shared([])
         self.walker = Walker(stage, self.observer, self.shared)
-        self.walker.learn()
-        self._replay()
-        self.say(HELP)
-        while stage.unfinished():
+        self.walker.skim()
+        try:
+            self._replay()
+            self.say(HELP)
+            self._play()
+            # Whoever could go on and may not: the schedule says so, or it could not be followed.
+            for chosen in stage.unfinished() if stage.enabled() else []:
+                stage.leave(chosen)
+        finally:
+            self.moves = moves(stage, self.shared)
+        if self.predict and self.asked:
+            self.say(f"{self.right} of {self.asked} values were right")
+
+    def _play(self) -> None:
+        stage, lost = self.stage, ""
+        while stage.unfinished() and not stage.interrupted():
+            if stage.lost != lost:
+                lost = stage.lost
+                self.say(f"\n{lost}: the others can go on, and nothing can be undone any more")
             self._show()
-            if not stage.enabled():
+            if stage.stuck():
                 self.say("nobody can go on: this is a deadlock")
-                if self._question("u to undo, anything else to end > ") != "u":
+                if self._question("u to undo, anything else to end > ") != "u" or lost:
                     break
                 self._undo()
             elif not self._turn():
                 break
-        self.moves = moves(stage, self.shared)
-        if self.predict and self.asked:
-            self.say(f"{self.right} of {self.asked} values were right")
 
     def _turn(self) -> bool:
         """Ask for one choice; False when the person stops."""
@@ -94,10 +107,10 @@ class Game:
             case "u":
                 self._undo()
             case "r":
-                while enabled := self.stage.enabled():
+                while (enabled := self.stage.enabled()) and not self.stage.interrupted():
                     self._go(enabled[0])
             case _:
-                chosen = names.get(answer, int(answer) - 1 if answer.isdigit() else -1)
+                chosen = names.get(answer, int(answer) - 1 if _is_number(answer) else -1)
                 if chosen in enabled:
                     self._foretell(chosen)
                     self._go(chosen)
@@ -128,9 +141,14 @@ class Game:
     def _settle(self) -> None:
         for number_, player in enumerate(self.stage.players):
             while player.enabled and player.stand and not self.shared.covers(player.stand):
+                if self.stage.interrupted():
+                    return
                 self.stage.go(number_)
 
     def _undo(self) -> None:
+        if self.stage.lost:
+            self.say(f"  {self.stage.lost}: nothing can be undone any more")
+            return
         if not self._chosen:
             self.say("  nothing was chosen yet")
             return
@@ -170,7 +188,7 @@ class Game:
     def _foretell(self, chosen: int) -> None:
         """Ask what a step will read or write, and say what it was."""
         player = self.stage.players[chosen]
-        if not self.predict or player.stand is None:
+        if not self.predict or player.stand is None or self.stage.lost:
             return
         stand = player.stand
         cells = sorted((stand.changes or stand.reads) & self._values().keys() & self.shared.names)
@@ -210,6 +228,8 @@ class Game:
     def _place(self, at: int, player: Player) -> str:
         did = "" if self.predict else self._did.get(at, "")
         stand = player.stand
+        if player.lost:
+            return player.lost.removeprefix(f"{player.name} ")
         if stand is None:
             return f"has ended{f' ({did})' if did else ''}"
         touched = ", ".join(sorted((stand.changes or stand.reads) & self.shared.names))
@@ -231,6 +251,10 @@ class Game:
             return ""
         row = self.plan.table.names[kind // record.OBJECT % 256]
         return f"{operation.name} {self._shown(amount)} {row}" if operation.sign else operation.name
+
+
+def _is_number(answer: str) -> bool:
+    return answer.isdecimal() and len(answer) < 6
 
 
 def _same(answer: str, truth: float) -> bool:

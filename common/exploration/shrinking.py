@@ -77,15 +77,20 @@ class _Shrinking:
                     break
 
     def _may(self) -> bool:
-        return self.attempts < ATTEMPTS and time.monotonic() < self.until
+        """Whether there is time for another attempt, and for the rest of this one."""
+        return time.monotonic() < self.until and not self.walker.stage.interrupted()
 
     def _try(self, order: Order, limits: dict[int, int]) -> bool:
         """Follow a candidate; keep it when it does the same harm and is shorter."""
-        if not self._may():
+        if self.attempts >= ATTEMPTS or not self._may():
             return False
         self.attempts += 1
         walker, stage = self.walker, self.walker.stage
         self._follow(stage, order, limits)
+        if not self._may():
+            # It may have been cut short.
+            return False
+        walker.check()
         seen = walker.observer.look()
         if self.best.kind not in seen.kinds:
             return False
@@ -109,9 +114,9 @@ class _Shrinking:
         before: dict[int, str | None] = dict.fromkeys(done)
         self.walker.begin()
         for number in order:
-            if stage.players[number].enabled:
+            if stage.players[number].enabled and self._may():
                 self._go(stage, number, limits, done, before)
-        while stage.enabled():
+        while stage.enabled() and self._may():
             self._go(stage, stage.enabled()[0], limits, done, before)
 
     def _go(
@@ -124,7 +129,8 @@ class _Shrinking:
     ) -> None:
         stand = stage.players[number].stand
         assert stand is not None
-        if _at_boundary(before[number], stand.step, self.begins.get(number, "")):
+        begins = self.begins.get(number, "")
+        if stand.begins and _at_boundary(before[number], stand.step, begins):
             if done[number] >= limits.get(number, done[number] + 1):
                 stage.stop(number)
                 return
@@ -143,5 +149,5 @@ def _pairs(steps: list[str]) -> list[tuple[str | None, str]]:
 
 
 def _at_boundary(before: str | None, step: str, begins: str) -> bool:
-    # Who has checked or read is in the middle of an operation, whatever it stands at.
-    return step == begins and before not in ("check", "read")
+    # Who has checked or read, or has a first lock, is in the middle of an operation.
+    return step == begins and before not in ("acquire", "check", "read")

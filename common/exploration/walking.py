@@ -12,10 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.errors import ProcessLost, StoredRunError
 from common.exploration.observing import Observer, Rows, Seen
 from common.exploration.strategies import State, Strategy
-from common.process.stage import Stage, Stand, switches
-from common.scenario.schedule import Move
+from common.process.players import Stand
+from common.process.stage import Stage, switches
+from common.scenario.schedule import LEAVE, STOP, Move
+
+# Looking a walk through for what is shared, who works without end may pass so many steps.
+ENOUGH = 2_000
+
+GoesOn = Callable[[], bool]
 
 
 @dataclass
@@ -128,14 +135,38 @@ class Walker:
         # Off while somebody looks at every step, or does not know yet what is shared.
         self.passes_freely = False
 
-    def learn(self) -> None:
-        """Run the processes one after another, forwards and backwards, to see what they share."""
+    def learn(self, goes_on: GoesOn) -> None:
+        """Run the processes one after another, forwards and backwards, to see what they share.
+
+        Raises ``Over`` when ``goes_on`` says no before that, and ``ProcessLost``.
+        """
         for backwards in (False, True):
             self.begin()
             while enabled := self.stage.enabled():
+                if not goes_on():
+                    raise Over
                 self.stage.go(enabled[-1 if backwards else 0])
+            self.check()
             self.shared.note(self.stage.trace)
         self.passes_freely = True
+
+    def skim(self) -> None:
+        """Learn from the first steps of each process alone: some may work without end."""
+        for number in range(len(self.stage.players)):
+            self.begin()
+            player = self.stage.players[number]
+            for _ in range(ENOUGH):
+                if not player.enabled or self.stage.interrupted():
+                    break
+                self.stage.go(number)
+            self.shared.note(self.stage.trace)
+
+    def check(self) -> None:
+        """Raise ``ProcessLost`` when a process died or failed: what it did is no schedule."""
+        if self.stage.unfinished():
+            self.stage.stuck()
+        if self.stage.lost:
+            raise ProcessLost(self.stage.lost)
 
     def begin(self) -> None:
         """Put everything back to the beginning, and do what nobody else can see."""
@@ -146,35 +177,38 @@ class Walker:
     def _free(self, stand: Stand) -> bool:
         return self.passes_freely and not self.shared.covers(stand)
 
-    def walk(
-        self,
-        strategy: Strategy,
-        result: Walk,
-        goes_on: Callable[[Walk], bool],
-    ) -> bool:
+    def walk(self, strategy: Strategy, result: Walk, goes_on: GoesOn) -> bool:
         """Walk until the strategy has nothing left (True) or ``goes_on`` says no.
 
-        Raises ``NewlyShared`` when a schedule showed an object that was not known to be shared.
+        Raises ``NewlyShared`` when a schedule showed an object that was not known to be shared, and
+        ``ProcessLost`` when a process died or failed in one.
         """
         started = time.monotonic() - result.seconds
-        while strategy.begin():
-            if not goes_on(result):
-                return False
-            if self._schedule(strategy):
-                if self.shared.note(self.stage.trace):
-                    raise NewlyShared
-                steps = len(self.stage.trace)
-                result.add(self.observer.look(), steps, lambda: moves(self.stage, self.shared))
-            strategy.ended()
-            result.seconds = time.monotonic() - started
+        try:
+            while strategy.begin():
+                if self._schedule(strategy, goes_on):
+                    self.check()
+                    if self.shared.note(self.stage.trace):
+                        raise NewlyShared
+                    steps = len(self.stage.trace)
+                    result.add(self.observer.look(), steps, lambda: moves(self.stage, self.shared))
+                strategy.ended()
+                result.seconds = time.monotonic() - started
+        except Over:
+            return False
         result.complete = strategy.complete
         return True
 
-    def _schedule(self, strategy: Strategy) -> bool:
-        """Follow one schedule; False when the strategy leaves it before its end."""
+    def _schedule(self, strategy: Strategy, goes_on: GoesOn) -> bool:
+        """Follow one schedule; False when the strategy leaves it before its end.
+
+        Raises ``Over`` when ``goes_on`` says no, in the middle too: some schedules have no end.
+        """
         stage = self.stage
+        if not goes_on():
+            raise Over
         self.begin()
-        self._settle()
+        self._settle(goes_on)
         last: int | None = None
         while True:
             stands = [player.stand for player in stage.players]
@@ -182,16 +216,29 @@ class Walker:
             chosen = strategy.choose(State(stands, enabled, last))
             if chosen is None:
                 return not enabled
+            if chosen not in enabled:
+                raise StoredRunError(
+                    "the stored exploration does not fit: its processes go another way now",
+                    "begin a new one, without --resume",
+                )
+            if not goes_on():
+                raise Over
             stage.go(chosen)
             last = chosen
-            self._settle()
+            self._settle(goes_on)
 
-    def _settle(self) -> None:
+    def _settle(self, goes_on: GoesOn) -> None:
         """Pass every step that no other process can see."""
         stage, shared = self.stage, self.shared
         for number, player in enumerate(stage.players):
             while player.stand is not None and player.ready and not shared.covers(player.stand):
+                if not goes_on():
+                    raise Over
                 stage.go(number)
+
+
+class Over(Exception):
+    """The budget is spent, or the user wants to stop: the schedule begun does not count."""
 
 
 class NewlyShared(Exception):
@@ -201,21 +248,24 @@ class NewlyShared(Exception):
 def moves(stage: Stage, shared: Shared) -> list[Move]:
     """Return the schedule that has just been followed, with as few switches as it allows.
 
-    What a process did before its first shared step is put right before that step: nobody saw it.
+    What a process did before its first step that others see, or that can wait for others, is put
+    right before that step: nobody saw it. Who came to no such step is put first: its end may be
+    what others wait for.
     """
     opening: dict[int, list[Move]] = {}
     order: list[Move] = []
     begun: set[int] = set()
     for number, stand in stage.trace:
         move = Move(stage.players[number].name, stand.step)
-        if number not in begun and not shared.covers(stand):
+        seen = stand.blocks or stand.step in (STOP, LEAVE) or shared.covers(stand)
+        if number not in begun and not seen:
             opening.setdefault(number, []).append(move)
             continue
         if number not in begun:
             begun.add(number)
             order += opening.pop(number, [])
         order.append(move)
-    return [*order, *(move for number in sorted(opening) for move in opening[number])]
+    return [*(move for number in sorted(opening) for move in opening[number]), *order]
 
 
 def plain(result: Walk) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _whole(path: Path, records: npt.NDArray[Any], operations: Mapping[int, Opera
     known[list(operations)] = True
     for start in range(0, len(records), CHUNK):
         chunk = records[start : start + CHUNK]
-        kinds = chunk["kind"]
+        kinds = chunk["kind"].copy()
         open_ended = (chunk["left"] == 0) | (kinds == 0)
         end = int(np.argmax(open_ended)) if open_ended.any() else len(chunk)
         whole = end + (end < len(chunk) and bool(kinds[end] != 0))

@@ -67,24 +67,25 @@ def _waits(history: History) -> dict[str, float]:
     if not len(waited):
         return {"median_us": 0.0, "p99_us": 0.0, "max_us": 0.0, "total_s": 0.0}
     total, longest = int(waited.sum()), int(waited.max())
-    ranks = [(len(waited) - 1) // 2, (len(waited) * 99 - 1) // 100]
-    waited.partition(ranks)
+    median, p99 = (len(waited) - 1) // 2, (len(waited) * 99 - 1) // 100
+    # One after the other: numpy is ten times as quick at one rank as at two.
+    waited.partition(median)
+    waited[median:].partition(p99 - median)
     return {
-        "median_us": int(waited[ranks[0]]) / 1e3,
-        "p99_us": int(waited[ranks[1]]) / 1e3,
+        "median_us": int(waited[median]) / 1e3,
+        "p99_us": int(waited[p99]) / 1e3,
         "max_us": longest / 1e3,
         "total_s": total / 1e9,
     }
 
 
 def _waited(history: History) -> Iterator[npt.NDArray[np.int64]]:
-    for which, begin, end in history.slices():
-        found = history.cells("entered", which, slice(begin, end))
-        found -= history.cells("asked", which, slice(begin, end))
-        start = history.bounds[which]
-        flying = history.in_flight[start + begin : start + end]
-        # Where the kernel synchronises, asking and entering are one moment: nothing was waited for.
-        yield found[(found > 0) & ~flying]
+    # Where the kernel synchronises, asking and entering are one moment: nothing was waited for.
+    for here in history.sections.values():
+        asked, entered = here.column("asked"), here.column("entered")
+        for at in scratch.parts(len(here)):
+            found = entered[at] - asked[at]
+            yield found[found > 0]
 
 
 def _fairness(history: History, outcome: Outcome, lasts: list[int]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
 from enum import IntEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import StoredRunError
-from common.history import record, scratch
+from common.history import record, scratch, sections
 from common.history.mapped import CELLS, Recorded, map_file
 from common.history.operations import Effect, Operation
 from common.history.scratch import CHUNK
+from common.history.sections import Sections, Where
 
 Positions = npt.NDArray[np.int64]
 
@@ -48,7 +50,8 @@ class History:
     ``processes`` holds one entry for each file that has a header; ``bounds`` where each process's
     records begin, and at the end their number. ``codes``, ``objects``, ``refused``, ``done`` and
     ``in_flight`` hold one value a record; ``tallies`` how many records of each code each process
-    did, had refused, and has in flight (a row of 256 for each).
+    did, had refused, and has in flight (a row of 256 for each). ``locked`` tells whether any of
+    them held a lock of the table.
     """
 
     def __init__(self, processes: list[Recorded], operations: Mapping[int, Operation]) -> None:
@@ -65,6 +68,7 @@ class History:
         self.done: npt.NDArray[np.bool_] = scratch.empty(count, np.bool_)
         self.in_flight: npt.NDArray[np.bool_] = scratch.empty(count, np.bool_)
         self.tallies = np.zeros((len(processes), len(States), 256), np.int64)
+        self.locked = False
         for which, begin, end in self.slices():
             self._classify(which, begin, end)
         self._present: list[int] = np.flatnonzero(self.tallies.sum((0, 1))).tolist()
@@ -73,6 +77,7 @@ class History:
         records = self.processes[which].records[begin:end]
         here = slice(self.bounds[which] + begin, self.bounds[which] + end)
         kinds = records["kind"].astype(np.int64)
+        self.locked |= bool(kinds.max() >= record.HELD_FIRST)
         # The parts of a kind are bytes of it, and this cuts all but the lowest one off.
         self.codes[here] = kinds.astype(np.uint8)
         self.objects[here] = (kinds >> 8).astype(np.uint8)
@@ -87,6 +92,11 @@ class History:
 
     def __len__(self) -> int:
         return self.bounds[-1]
+
+    @cached_property
+    def sections(self) -> dict[Where, Sections]:
+        """The operations that came to an end, by their place."""
+        return sections.find(self)
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """Return one field of every record.

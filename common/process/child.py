@@ -40,6 +40,8 @@ def run(job: dict[str, Any]) -> int:
             Path(job["record"]), job["name"], job["role"], job["index"], job["capacity"]
         )
         context = Context(job, recorder, reporter)
+        if context.turns is not None:
+            context.turns.begins = getattr(module, "BEGINS", "")
         context.finish_on_signal()
         role = module.prepare(context, options)
         reporter.send("ready")

@@ -132,7 +132,8 @@ class Context:
             return self._channels[name, mode, owner]
         what = f"channel {name} of {owner}" if owner else f"channel {name}"
         module = kinds.load(kinds.CHANNELS, address["kind"])
-        channel: Channel = module.attach(address["at"][owner], mode, self.wait, what, self.at)
+        at = self.at if self.turns is None else self.turns.within
+        channel: Channel = module.attach(address["at"][owner], mode, self.wait, what, at)
         self._open.append(channel)
         self._channels[name, mode, owner] = channel
         return channel

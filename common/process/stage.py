@@ -9,76 +9,22 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import socket
-import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.errors import ProcessError
+import posix_ipc
+import sysv_ipc
+
+from common.errors import ObjectVanished, ProcessLost
 from common.history.trace import Passed
+from common.kernel.sysv import REMOVED
 from common.process import addresses, reports, turns
 from common.process.members import Member
+from common.process.players import Player, Stand
 from common.scenario.plan import Plan
-from common.scenario.schedule import STOP
-
-
-@dataclass(frozen=True, eq=False)
-class Stand:
-    """Where a process stands: before which step, and what it touches if it passes.
-
-    One object a step of a process: compared by identity, which costs least.
-
-    ``blocks`` says that the step can block; ``takes`` and ``gives`` name a lock.
-    """
-
-    step: str
-    reads: frozenset[str]
-    changes: frozenset[str]
-    takes: str
-    gives: str
-    blocks: bool
-
-    def meets(self, other: Stand) -> bool:
-        """Whether the order of two steps matters: one changes what the other touches."""
-        return not (
-            self.changes.isdisjoint(other.changes)
-            and self.changes.isdisjoint(other.reads)
-            and self.reads.isdisjoint(other.changes)
-        )
-
-    @property
-    def waits_for(self) -> str:
-        """The object on which it would block."""
-        return self.takes or next(iter(sorted(self.changes or self.reads)), "")
-
-
-@dataclass
-class Player:
-    """One process on the stage; ``stand`` is None once it has ended.
-
-    ``summary`` is its last report as it came; ``known`` are the steps at which it ever stood, in
-    the order in which the process numbers them, and ``stands`` the same by what it said.
-    """
-
-    name: str
-    group: str
-    member: Member
-    connection: int
-    stand: Stand | None = None
-    ready: bool = False
-    finishing: bool = False
-    summary: bytes = b""
-    left: bool = False
-    stands: dict[bytes, Stand] = field(default_factory=dict)
-    known: list[Stand] = field(default_factory=list)
-
-    @property
-    def enabled(self) -> bool:
-        """Whether it can pass now."""
-        return self.stand is not None and self.ready
+from common.scenario.schedule import LEAVE, STOP
 
 
 @dataclass
@@ -102,32 +48,38 @@ class Stage:
 
     def __post_init__(self) -> None:
         self._memory = addresses.open_table(self.plan, self.addresses)
-        patience = struct.pack("@ll", int(self.plan.deadlines.wait) + 1, 0)
+        # A process gives up a wait of its own after so long, and then says so.
+        self._patience = self.plan.deadlines.wait + 1
         for member in self.members:
-            connection = member.connection
-            assert connection is not None
-            connection.setblocking(True)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, patience)
-            name = member.outcome.name
-            self.players.append(Player(name, member.group, member, connection.fileno()))
+            self.players.append(Player(member.outcome.name, member.group, member))
+            self.players[-1].connect()
+
+    @property
+    def lost(self) -> str:
+        """Why a process can do nothing more, in words; empty when none was lost."""
+        return next((player.lost for player in self.players if player.lost), "")
 
     def open(self) -> None:
         """Wait until every process stands at its first step, or has ended."""
         for player in self.players:
-            self._hear(player)
+            if not player.lost:
+                self._hear(player)
         self._tell_finished()
 
     def close(self) -> None:
-        """Send everybody away who still stands."""
+        """Send everybody away who still stands; whoever does not go is left to be killed."""
+        self._patience = self.plan.deadlines.finish
         for player in self.players:
-            # The word from where it stands, if it stands, and the one that there is no other time.
-            stands = player.stand is not None
-            self._say(player, turns.LEAVE)
-            while player.stand is not None:
-                self._hear(player)
-            if stands:
-                self._say(player, turns.LEAVE)
-            self.take(player.member, player.summary)
+            try:
+                # From where it stands, if it does; then the word that there is no other time.
+                if player.stand is not None:
+                    self._send_away(player)
+                player.say(turns.LEAVE)
+            except ProcessLost:
+                continue
+            finally:
+                if player.summary:
+                    self.take(player.member, player.summary)
         if self._memory is not None:
             self._memory.close()
 
@@ -145,6 +97,12 @@ class Stage:
         """Return the numbers of the processes that have not ended."""
         return [n for n, player in enumerate(self.players) if player.stand is not None]
 
+    def stuck(self) -> bool:
+        """Whether nobody can go on and not all have ended; whoever seems to wait is asked."""
+        if self.unfinished() and not self.enabled():
+            self.look_again()
+        return bool(self.unfinished()) and not self.enabled()
+
     def go(self, number: int) -> None:
         """Let one process do its step, and wait until it stands at its next one or has ended."""
         player = self.players[number]
@@ -152,43 +110,65 @@ class Stage:
         assert stand is not None
         assert player.ready
         self._note(number, stand)
-        self._say(player, turns.GO)
+        player.say(turns.GO)
         self._hear(player)
         if stand.changes:
             self._look(stand.changes, player)
         if player.stand is None:
             self._tell_finished()
+        if player.lost:
+            self.look_again()
+
+    def look_again(self) -> None:
+        """Ask everybody who waits: the kernel frees what a dead process held, and tells nobody."""
+        for player in self.players:
+            if player.stand is not None and player.stand.blocks:
+                self._ask(player, turns.LOOK)
 
     def stop(self, number: int) -> None:
-        """Have one process end its work before the operation that it is about to begin."""
+        """Have one process end its work before the operation that it is about to begin.
+
+        At any other step it fails, and says why.
+        """
         player = self.players[number]
         assert player.stand is not None
-        self._note(number, Stand(STOP, frozenset(), frozenset(), "", "", blocks=False))
-        self._say(player, turns.STOP)
+        self._note(number, _word(STOP))
+        player.say(turns.STOP)
         self._hear(player)
         if player.stand is None:
             self._tell_finished()
+
+    def leave(self, number: int) -> None:
+        """Send one process away from where it stands."""
+        self._note(number, _word(LEAVE))
+        self._send_away(self.players[number])
 
     def restart(self, free: Callable[[Stand], bool] = lambda _stand: False) -> None:
         """Put everything back to the beginning: objects, records, and every process.
 
         Steps that are ``free`` need no word from now on: a process passes them as it comes to them,
-        and they stand in the trace all the same.
+        and they stand in the trace all the same. Raises ``ProcessLost`` when one cannot begin again
+        and ``ObjectVanished`` when an object is gone.
         """
+        if self.lost:
+            raise ProcessLost(self.lost)
         for player in self.players:
             if player.stand is not None:
-                self._say(player, turns.LEAVE)
-                while player.stand is not None:
-                    self._hear(player)
-        addresses.reset(self.plan, self.addresses, self._memory)
+                self._send_away(player)
+        try:
+            addresses.reset(self.plan, self.addresses, self._memory)
+        except (sysv_ipc.ExistentialError, posix_ipc.ExistentialError, FileNotFoundError) as error:
+            raise ObjectVanished(f"an object of this run is gone: {error}", REMOVED) from None
         for player in self.players:
             player.finishing = player.left = False
             known = player.known[: turns.MOST_NUMBERS]
             numbers = bytes(number for number, stand in enumerate(known) if free(stand))
-            self._say(player, turns.AGAIN + numbers)
+            player.say(turns.AGAIN + numbers)
         self.trace, self.moments = [], []
         self.holders = {}
         self.open()
+        if self.lost:
+            raise ProcessLost(self.lost)
 
     def waits(self) -> list[dict[str, Any]]:
         """Return who waits for what, and which process holds it (None: nobody does)."""
@@ -223,8 +203,17 @@ class Stage:
                 self._ask(player, turns.LOOK)
 
     def _ask(self, player: Player, word: bytes) -> None:
-        self._say(player, word)
-        player.ready = self._read(player) == turns.READY
+        player.say(word)
+        answer = self._read(player)
+        player.ready = answer == turns.READY
+        if answer not in (turns.READY, turns.NOT_READY):
+            # It failed when it looked, or is gone.
+            self._over(player, answer)
+
+    def _send_away(self, player: Player) -> None:
+        player.say(turns.LEAVE)
+        while player.stand is not None:
+            self._hear(player)
 
     def _tell_finished(self) -> None:
         """Tell those to finish whose senders have all ended."""
@@ -254,15 +243,28 @@ class Stage:
                 player.stand = self._stand(player, message)
                 player.ready = message[-1:] == turns.READY
                 return
-            if message[:1] == b"{":
-                if not message.startswith(_OVER):
-                    self.take(player.member, message)
-                    continue
-                # The last one counts: that of the schedule with which the run ends.
-                player.summary = message
-            player.left = message.startswith(_OVER[0])
-            player.stand = None
+            if message[:1] == b"{" and not message.startswith(_OVER):
+                self.take(player.member, message)
+                continue
+            self._over(player, message)
             return
+
+    def _over(self, player: Player, report: bytes) -> None:
+        """Note that a process has ended; ``report`` are its last words, empty when it died."""
+        # The last one counts: that of the schedule with which the run ends.
+        player.summary = report
+        player.left = report.startswith(_LEFT)
+        player.stand = None
+        if report.startswith(_ERROR):
+            told = reports.decode(report) or {}
+            player.lost = (
+                f"{player.name} failed: {reports.harmless(told.get('message') or told.get('kind'))}"
+            )
+            # It ends now, and is gone when its connection is.
+            while self._read(player):
+                pass
+        elif not report:
+            player.lost = f"{player.name} died"
 
     def _note(self, number: int, stand: Stand) -> None:
         """Write down that a process passes a step."""
@@ -277,34 +279,25 @@ class Stage:
         key = message[1:-1]
         found = player.stands.get(key)
         if found is None:
-            step, reads, changes, takes, gives, blocks = json.loads(key)
-            found = Stand(step, frozenset(reads), frozenset(changes), takes, gives, blocks)
+            step, reads, changes, takes, gives, blocks, begins = json.loads(key)
+            touched = frozenset(reads), frozenset(changes)
+            found = Stand(step, *touched, takes, gives, blocks, begins)
             player.stands[key] = found
             player.known.append(found)
         return found
 
-    def _say(self, player: Player, word: bytes) -> None:
-        try:
-            os.write(player.connection, word)
-        except (BrokenPipeError, ConnectionResetError):
-            # It is gone: its end of the connection says so when it is read.
-            return
-
     def _read(self, player: Player) -> bytes:
-        try:
-            return os.read(player.connection, reports.LARGEST)
-        except BlockingIOError:
-            stand = player.stand
-            raise ProcessError(
-                f"{player.name} did not come to its next step within {self.plan.deadlines.wait:g} s"
-                + (f" after {stand.step}" if stand else "")
-            ) from None
-        except ConnectionResetError:
-            return b""
+        return player.read(self._patience, self.interrupted)
 
 
 # Reports after which a process does nothing more.
-_OVER = tuple(b'{"type": "%s"' % kind for kind in (b"left", b"summary", b"error"))
+_LEFT, _SUMMARY, _ERROR = (b'{"type": "%s"' % kind for kind in (b"left", b"summary", b"error"))
+_OVER = (_LEFT, _SUMMARY, _ERROR)
+
+
+def _word(step: str) -> Stand:
+    """Return what stands in the trace where a process was told to go no further."""
+    return Stand(step, frozenset(), frozenset(), "", "", blocks=False)
 
 
 def switches(order: Iterable[object]) -> int:

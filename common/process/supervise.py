@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from common import names
-from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectVanished
+from common.errors import (
+    KernelObjectError,
+    MachineError,
+    NotPermitted,
+    ObjectVanished,
+    ProcessLost,
+)
 from common.history import trace
 from common.history.outcome import Outcome, ProcessOutcome
 from common.kernel.ledger import Ledger, remove_directory
@@ -115,6 +121,9 @@ class Supervisor:
         missing: list[str],
     ) -> tuple[Maker, Path, int]:
         """Make what every run needs; each thing is undone whatever else fails, the last first."""
+        if self.onlooker is not None:
+            # The last of all: a terminal that does not take its last words must not keep objects.
+            undo.callback(self.onlooker.end)
         directory = names.make_runtime_directory()
         undo.callback(self._remove_directory, directory, leaks)
         self.ledger = Ledger.create(
@@ -143,8 +152,6 @@ class Supervisor:
         undo.callback(os.close, stderr)
         undo.callback(self.members.close)
         undo.callback(self.members.kill)
-        if self.onlooker is not None:
-            undo.callback(self.onlooker.end)
         return maker, directory, stderr
 
     def _remove_directory(self, directory: Path, leaks: list[dict[str, Any]]) -> None:
@@ -204,7 +211,7 @@ class Supervisor:
     def _conduct(
         self, reception: Reception, direct: Callable[[Stage], None]
     ) -> tuple[list[dict[str, Any]], list[str]]:
-        """Let ``direct`` lead the processes.
+        """Let ``direct`` lead the processes, as far as they can be led.
 
         Returns who waited for whom where nobody could go, and the order of the steps.
         """
@@ -218,15 +225,20 @@ class Supervisor:
             reception.take,
             lambda: self.interrupts.received is not None,
         )
+        stuck: list[dict[str, Any]] = []
         try:
             stage.open()
             direct(stage)
-            stuck = stage.unfinished() and not stage.enabled()
-            return stage.waits() if stuck else [], trace.written(stage.passed(self.gate_ns))
+            if stage.stuck():
+                stuck = stage.waits()
+        except ProcessLost as lost:
+            # What became of it is judged as in any other run.
+            self.tell("process_lost", reason=str(lost))
         finally:
             stage.close()
             for member in members:
                 reception.take_back(member)
+        return stuck, trace.written(stage.passed(self.gate_ns))
 
     # Starting
 

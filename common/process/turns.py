@@ -12,6 +12,7 @@ import json
 import os
 from typing import NamedTuple
 
+from common.errors import ProcessError
 from common.kernel.touch import Touch
 from common.kernel.waits import Wait
 
@@ -48,12 +49,17 @@ class Leave(BaseException):
 
 
 class Turns:
-    """The dialogue of one process; ``at`` is its step hook."""
+    """The dialogue of one process; ``at`` is its step hook, ``within`` that of its channels.
+
+    A channel's steps lie in the middle of an operation, whatever they are called.
+    """
 
     def __init__(self, connection: int, wait: Wait) -> None:
+        # The step before which this process can be stopped; none where its role knows none.
+        self.begins = ""
         self._connection = connection
         self._wait = wait
-        self._words: dict[tuple[str, Touch | None], Words] = {}
+        self._words: dict[tuple[str, Touch | None, bool], Words] = {}
         self._by_text: dict[bytes, Words] = {}
         self._free: frozenset[int] = frozenset()
         self._passed = bytearray()
@@ -63,7 +69,14 @@ class Turns:
 
         Raises ``Stop`` and ``Leave`` when it is told to.
         """
-        words = self._words.get((step, touch)) or self._learn(step, touch)
+        self._stand(step, touch, step == self.begins)
+
+    def within(self, step: str, touch: Touch | None = None, /) -> None:
+        """Stand at a ``step`` that is no beginning of an operation."""
+        self._stand(step, touch, False)
+
+    def _stand(self, step: str, touch: Touch | None, begins: bool) -> None:
+        words = self._words.get((step, touch, begins)) or self._learn(step, touch, begins)
         ready = None if touch is None else touch.ready
         can_go = ready is None or ready()
         if can_go and words.number in self._free and len(self._passed) < MOST_NUMBERS:
@@ -78,8 +91,11 @@ class Turns:
             if word in (LOOK, FINISH):
                 self._wait.finishing |= word == FINISH
                 os.write(connection, READY if ready is None or ready() else NOT_READY)
-            elif word == STOP:
+            elif word == STOP and begins:
                 raise Stop
+            elif word == STOP:
+                can = f"only at {self.begins}" if self.begins else "a role like this one cannot be"
+                raise ProcessError(f"stopped at {step}, in the middle of its work", can)
             else:
                 raise Leave
 
@@ -99,16 +115,17 @@ class Turns:
             self._passed.clear()
         os.write(self._connection, message)
 
-    def _learn(self, step: str, touch: Touch | None) -> Words:
+    def _learn(self, step: str, touch: Touch | None, begins: bool) -> Words:
         """Number a step that is met for the first time."""
         if len(self._words) > MOST_MESSAGES:
             # The touches of a restarted role are new, and say the same.
             self._words.clear()
         told = touch or Touch()
-        facts = [step, told.reads, told.changes, told.takes, told.gives, told.ready is not None]
+        blocks = told.ready is not None
+        facts = [step, told.reads, told.changes, told.takes, told.gives, blocks, begins]
         text = MARK + json.dumps(facts).encode()
         if text not in self._by_text:
             said = (text + NOT_READY, text + READY)
             self._by_text[text] = Words(len(self._by_text), said)
-        words = self._words[step, touch] = self._by_text[text]
+        words = self._words[step, touch, begins] = self._by_text[text]
         return words

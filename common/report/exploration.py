@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from common.verdict.wording import many
 
 if TYPE_CHECKING:
     from common.exploration.explore import Explored
+    from common.scenario.plan import Plan
 
 # More outcomes than this are counted together.
 SHOWN = 12
@@ -41,6 +43,9 @@ def exploration_document(explored: Explored, run_dir: Path) -> dict[str, Any]:
         "shared": walk.shared,
         "undecided": walk.undecided,
         "interrupted": explored.interrupted,
+        "broken": explored.broken,
+        "broken_by": explored.broken_by,
+        "ends": _ends(plan),
         "leaks": explored.leaks,
         "unrepeatable": explored.unrepeatable,
         "findings": {
@@ -64,6 +69,17 @@ def exploration_document(explored: Explored, run_dir: Path) -> dict[str, Any]:
     }
 
 
+def _ends(plan: Plan) -> str:
+    """Say what is left out where the end of a process changes what others see."""
+    undone = [channel.name for channel in plan.channels if channel.part.options.get("undo")]
+    if not undone:
+        return ""
+    return (
+        f"not covered: what the kernel takes back from {', '.join(undone)} when a process ends "
+        "(SEM_UNDO); the processes of a walk live on to the next schedule"
+    )
+
+
 def _changed(
     names: list[str], initial: list[list[float]] | None, final: list[list[float]] | None
 ) -> dict[str, float]:
@@ -76,13 +92,33 @@ def _changed(
     }
 
 
+def command(verb: str, source: str, settings: Sequence[str] = (), **options: object) -> str:
+    """Return a command line to paste into a shell; options that are None are left out."""
+    words = ["run.py", verb, source]
+    for setting in settings:
+        words += ["--set", setting]
+    for name, value in options.items():
+        if value is not None:
+            words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
 def exploration_text(document: dict[str, Any]) -> str:
     """Return the exploration of one variant for people."""
     findings, walked = document["findings"], document["schedules"]
     lines = [f"{document['scenario']} · {document['variant']} · seed {document['seed']}", ""]
     harm = [f"{found['schedules']:,} show {kind}" for kind, found in findings.items()]
-    told = ", ".join(harm) if harm else "none does any harm"
+    nothing = "none of them does any harm" if walked else "nothing is known"
+    told = ", ".join(harm) or nothing
     lines.append(wrapped(f"{document['proof']}: {told}.", "  "))
+    if document["broken"]:
+        lines.append(
+            wrapped(f"{paint('undecided')}: the walk ended there: {document['broken']}", "  ")
+        )
+    if document["broken_by"]:
+        lines.append(f"    {_replay(document, document['broken_by'])}")
+    if document["ends"] and document["schedules"]:
+        lines.append(wrapped(document["ends"], "  "))
     if not document["complete"] and not findings:
         lines.append(wrapped(f"{paint('undecided')}: this proves nothing", "  "))
     if document["undecided"]:
@@ -102,7 +138,7 @@ def exploration_text(document: dict[str, Any]) -> str:
         lines += ["", *_finding(kind, found, document)]
     lines += ["", f"  stored in {document['run_dir']}"]
     if not document["complete"]:
-        lines.append(f"  go on with: run.py explore {document['source']} --resume that directory")
+        lines.append(f"  go on with: {_go_on(document)}")
     return "\n".join(lines) + "\n"
 
 
@@ -126,11 +162,17 @@ def _finding(kind: str, found: dict[str, Any], document: dict[str, Any]) -> list
     lines = [f"  {paint('anomaly', kind)}, the shortest: {done}, {_switches(found['switches'])}"]
     if kind in document["unrepeatable"]:
         lines.append(f"  {paint('undecided')}: followed again, it did not show {kind}")
-    settings = "".join(f" --set {shlex.quote(given)}" for given in document["given"])
-    lines.append(
-        f"    run.py run {document['source']}{settings} --schedule {found['token']}"
-    )  # fmt: skip
+    lines.append(f"    {_replay(document, found['token'])}")
     return lines
+
+
+def _replay(document: dict[str, Any], token: str) -> str:
+    return command("run", document["source"], document["given"], schedule=token)
+
+
+def _go_on(document: dict[str, Any]) -> str:
+    source, given, stored = document["source"], document["given"], document["run_dir"]
+    return command("explore", source, given, resume=stored)
 
 
 def _switches(count: int) -> str:

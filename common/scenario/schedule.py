@@ -26,6 +26,8 @@ _PLAIN, _PACKED = "v1:", "z1:"
 
 # Where a step is expected: the process ends its work before its next operation.
 STOP = "stop"
+# The same in a token, anywhere: the process goes away from where it stands (a game was ended).
+LEAVE = "leave"
 
 
 class Move(NamedTuple):

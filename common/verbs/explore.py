@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -13,12 +15,12 @@ from common import kinds, runs
 from common.errors import StoredRunError, UsageError
 from common.report.exploration import exploration_document, exploration_text
 from common.scenario.load import load
-from common.scenario.plan import Plan, plan
+from common.scenario.plan import Expect, Plan, plan
 from common.system import System
 from common.verbs.run import shipped
 
 EXPECTED, NOT_EXPECTED, UNDECIDED, BROKEN = 0, 1, 3, 4
-STATE = "exploration.json"
+STATE, FORMAT = "exploration.json", "concurrency-lab exploration 2"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--variant", metavar="A,B", help="the variants to explore (default: all of the scenario)"
     )
     parser.add_argument(
-        "--strategy", choices=kinds.names("common.exploration.strategies"), default="exhaustive",
-        help="how to choose schedules (default: %(default)s)",
+        "--strategy", choices=kinds.names("common.exploration.strategies"),
+        help="how to choose schedules (default: exhaustive)",
     )  # fmt: skip
     reduction = parser.add_mutually_exclusive_group()
     reduction.add_argument(
@@ -44,8 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="exhaustive: only schedules with at most N switches away from who could go on",
     )  # fmt: skip
     parser.add_argument(
-        "--depth", type=int, default=3, metavar="D", help="pct: the depth of the bugs to look for"
-    )
+        "--depth", type=int, metavar="D",
+        help="pct: the depth of the bugs to look for (default: 3)",
+    )  # fmt: skip
     parser.add_argument(
         "--schedules", type=int, default=10_000, metavar="N", help="stop after so many schedules"
     )
@@ -68,14 +71,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Explore the variants one after another; returns the most serious exit status."""
     for name in ("schedules", "seconds", "depth"):
-        if getattr(arguments, name) <= 0:
-            raise UsageError(f"--{name} {getattr(arguments, name)} walks nothing", "more than 0")
+        given = getattr(arguments, name)
+        # Not a number (nan) is not more than 0 either.
+        if given is not None and not given > 0:
+            raise UsageError(f"--{name} {given} walks nothing", "more than 0")
     if arguments.preemptions is not None and arguments.preemptions < 0:
         raise UsageError("--preemptions is negative", "0 or more")
-    stored = _stored(arguments.resume)
+    stored = _stored(arguments)
     documents = []
     for planned in _plans(arguments, systems):
-        document = _explore(planned, arguments, systems, stored.get(planned.variant))
+        document = _explore(planned, arguments, systems, stored)
         documents.append(document)
         if not arguments.json:
             print(exploration_text(document), flush=True)
@@ -111,15 +116,22 @@ def _explore(
         line = f"{planned.scenario} {planned.variant}: {walk.walked:,} schedules {found}"
         print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
+    of = _of(planned, arguments)
+    if saved is not None and of["plan"] != saved["of"]["plan"]:
+        raise UsageError(
+            f"the exploration in {arguments.resume} was of another scenario, or of other settings",
+            "give the same --set, or begin a new one without --resume",
+        )
     run_dir = runs.make_exploration(arguments.out, planned.scenario)
     on_terminal = sys.stderr.isatty()
     explored = explore(
         planned,
         systems,
         run_dir,
-        arguments.out / planned.scenario,
-        arguments.strategy,
-        Options(preemptions=arguments.preemptions, depth=arguments.depth, seed=planned.seed),
+        # A table's file that outlives a run is not for walks, which write over it again and again.
+        run_dir,
+        arguments.strategy or "exhaustive",
+        Options(preemptions=arguments.preemptions, depth=arguments.depth or 3, seed=planned.seed),
         Budget(arguments.schedules, arguments.seconds),
         reduce=arguments.reduce,
         saved=saved,
@@ -129,44 +141,85 @@ def _explore(
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     document = exploration_document(explored, run_dir)
     document["given"] = arguments.settings
-    state = {"format": "concurrency-lab exploration", "version": 1, "document": document}
+    state: dict[str, Any] = {"format": FORMAT, "document": document}
     if explored.saved is not None:
-        state["saved"] = {"reduced": explored.reduced, **explored.saved}
-    (run_dir / STATE).write_text(json.dumps(state))
+        saved = {"of": of, "reduced": explored.reduced, **explored.saved}
+        state |= {"saved": saved, "digest": _digest(saved)}
+    try:
+        (run_dir / STATE).write_text(json.dumps(state))
+    except OSError as error:
+        # What was found is told all the same.
+        print(f"{run_dir / STATE} cannot be written: {error.strerror}", file=sys.stderr)
     return document
 
 
-def _stored(name: str | None) -> dict[str, dict[str, Any]]:
-    """Return what is needed to go on, by variant; raises ``StoredRunError`` and ``UsageError``."""
-    if name is None:
-        return {}
-    path = Path(name) / STATE
+def _of(planned: Plan, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what a walk is of: to go on, all of it must be the same."""
+    # Neither where the scenario lies nor what it promises changes a schedule.
+    same = dataclasses.replace(planned, source="", settings={}, expect=Expect(), schedule=None)
+    return {
+        "variant": planned.variant,
+        "seed": planned.seed,
+        "strategy": arguments.strategy or "exhaustive",
+        "depth": arguments.depth,
+        "preemptions": arguments.preemptions,
+        "plan": _digest(dataclasses.asdict(same)),
+    }
+
+
+def _digest(document: dict[str, Any]) -> str:
+    text = json.dumps(document, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stored(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """Return what is needed to go on, and have ``arguments`` ask for the walk that it is of.
+
+    None when a new one is to be begun. Raises ``StoredRunError`` and ``UsageError``.
+    """
+    if arguments.resume is None:
+        return None
+    path = Path(arguments.resume) / STATE
     try:
         state = json.loads(path.read_text())
-        variant = state["document"]["variant"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        saved: dict[str, Any] | None = state.get("saved")
+        if state["format"] != FORMAT or (saved and state["digest"] != _digest(saved)):
+            raise ValueError("it was changed, or is of another version")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StoredRunError(f"{path} is no stored exploration: {error}") from None
-    if "saved" not in state:
-        raise UsageError(f"{name} is complete: nothing is left to walk")
-    return {variant: state["saved"]}
+    if saved is None:
+        raise UsageError(f"{arguments.resume} is complete: nothing is left to walk")
+    for name in ("variant", "seed", "strategy", "depth", "preemptions"):
+        begun = saved["of"][name]
+        if getattr(arguments, name) not in (None, begun):
+            told = "without it" if begun is None else f"with {begun}"
+            raise UsageError(f"--{name}: this walk was begun {told}", "leave it out")
+        setattr(arguments, name, begun)
+    asked = arguments.reduce
+    if asked not in (None, saved["reduced"]):
+        raise UsageError(
+            f"--{'reduce' if asked else 'all'}: this walk was begun the other way", "leave it out"
+        )
+    return saved
 
 
 def _status(document: dict[str, Any]) -> int:
     if document["interrupted"]:
         return 128 + int(document["interrupted"])
-    if document["leaks"]:
+    if document["leaks"] or document["broken"]:
         return BROKEN
     found, expected = set(document["findings"]), document["expected"]
     if document["undecided"] or document["unrepeatable"]:
         return UNDECIDED
+    whole = document["complete"] and not document["ends"]
     if expected["verdict"] == "valid":
         if found:
             return NOT_EXPECTED
-        return EXPECTED if document["complete"] else UNDECIDED
+        return EXPECTED if whole else UNDECIDED
     wanted, some = set(expected["findings"]), set(expected["any"])
     if wanted <= found and (not some or some & found):
         return EXPECTED
-    return NOT_EXPECTED if document["complete"] else UNDECIDED
+    return NOT_EXPECTED if whole else UNDECIDED
 
 
 def _gravity(status: int) -> int:

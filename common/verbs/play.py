@@ -9,11 +9,15 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from common import pipeline, runs
 from common.kernel.waits import TICK
+from common.process.interrupts import SIGNALS
 from common.report import text
 from common.report.document import exit_status
+from common.report.exploration import command
 from common.scenario.load import load
 from common.scenario.plan import plan
 from common.scenario.schedule import Token, write_token
@@ -55,7 +59,8 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     say("")
     say(text.run_text(document))
     token = write_token(Token(planned.variant, planned.seed, game.moves))
-    say(f"  play it again: run.py run {scenario.source} --schedule {token}")
+    again = command("run", scenario.source, arguments.settings, schedule=token)
+    say(f"  play it again: {again}")
     return exit_status(document)
 
 
@@ -65,16 +70,21 @@ def say(line: str) -> None:
 
 
 def ask(prompt: str) -> str | None:
-    """Return the person's answer; None at the end of input and on Ctrl-C."""
+    """Return the person's answer; None at the end of input, on Ctrl-C and on SIGTERM."""
     # While the run goes on a signal only counts; here it must end the question.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = {number: signal.signal(number, _end) for number in SIGNALS}
     try:
         return _typed(prompt) if sys.stdin.isatty() else _piped(prompt)
     except (EOFError, KeyboardInterrupt):
         say("")
         return None
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
 
 
 def _typed(prompt: str) -> str:
@@ -90,7 +100,7 @@ def _typed(prompt: str) -> str:
 
 
 def _piped(prompt: str) -> str:
-    line = sys.stdin.readline()
+    line = sys.stdin.buffer.readline().decode(errors="replace")
     if not line:
         raise EOFError
     say(f"{prompt}{line.rstrip()}")

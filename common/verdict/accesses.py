@@ -7,21 +7,20 @@ read the stock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from common.history import record, scratch
-from common.history.merge import History, Positions, States
+from common.history.merge import History, Positions
 from common.history.operations import Effect, Operation
-from common.history.order import windows
-from common.history.overlap import overlapping
-from common.verdict.happens_before import Times, locks_held
+from common.history.order import Order
+from common.history.sections import REFUSED, TABLE, Sections
+from common.verdict.happens_before import Locks, Times, locks_at
 
 Flags = npt.NDArray[np.bool_]
-Locks = npt.NDArray[np.uint8]
 
 STOCK, RATES = "stock", "rates"
 _WRITES = {STOCK: Effect.UPDATE, RATES: Effect.SET}
@@ -29,11 +28,12 @@ _READS = {STOCK: (Effect.SNAPSHOT,), RATES: (Effect.SNAPSHOT, Effect.UPDATE)}
 # What is looked at before a trade is refused: the stock by a sale, its rate by a purchase.
 _CHECKS = {STOCK: -1, RATES: 1}
 
-_CODES = 256
-
 
 class Accesses(NamedTuple):
-    """What was done at one place: an array each, process after process (``bounds``)."""
+    """What was done at one place: an array each, process after process.
+
+    ``in_turn`` is their order in time, in windows.
+    """
 
     positions: Positions
     process: npt.NDArray[np.uint16]
@@ -42,7 +42,7 @@ class Accesses(NamedTuple):
     first: Locks
     last: Locks
     writes: Flags
-    bounds: list[int]
+    in_turn: Iterable[Order]
 
 
 def orderly(history: History) -> bool:
@@ -50,105 +50,57 @@ def orderly(history: History) -> bool:
 
     The usual case, and cheap to see: every access to a row is ordered with every other.
     """
-    table = _codes(history, lambda operation: operation.place == "table")
-    seen = np.zeros((256, 256), np.bool_)
-    if not history.tallies[:, :, table].any():
-        return True
-    for which, begin, end in history.slices():
-        first, last = locks_held(history, which, begin, end)
-        chosen = _ended(history, table, which, begin, end)
-        if not chosen.all():
-            first, last = first[chosen], last[chosen]
-        if not np.array_equal(first, last):
-            return False
-        start = history.bounds[which]
-        seen[history.objects[start + begin : start + end][chosen], first] = True
-    if seen[:, record.NO_LOCK].any() or (np.count_nonzero(seen, axis=1) > 1).any():
+    rows = [each for where, each in history.sections.items() if where.kind == TABLE]
+    return all(_one_lock(history, here) and not here.overlaps for here in rows)
+
+
+def _one_lock(history: History, here: Sections) -> bool:
+    """Tell whether all have the same lock from their first access to their last one."""
+    if not history.locked:
         return False
-    return all(_disjoint(history, table, lock) for lock in np.flatnonzero(seen.any(0)).tolist())
-
-
-def _disjoint(history: History, table: Flags, lock: int) -> bool:
-    """Tell whether no two sections under ``lock`` overlap."""
-    times = {name: scratch.Growing(np.int64) for name in ("entered", "left")}
-    counts = np.zeros(len(history.processes), np.int64)
-    for which, begin, end in history.slices():
-        first, _ = locks_held(history, which, begin, end)
-        mine = _ended(history, table, which, begin, end) & (first == lock)
-        count = np.count_nonzero(mine)
-        counts[which] += count
-        for name, growing in times.items():
-            stamps = history.cells(name, which, slice(begin, end))
-            growing.append(stamps if count == len(stamps) else stamps[mine])
-    bounds = [0, *np.cumsum(counts).tolist()]
-    return not overlapping(times["entered"].array(), times["left"].array(), bounds)
-
-
-def _ended(history: History, wanted: Flags, which: int, begin: int, end: int) -> Flags:
-    """Return which records of a slice are of ``wanted`` codes and came to their end."""
-    start = history.bounds[which]
-    chosen: Flags = wanted[history.codes[start + begin : start + end]]
-    chosen &= ~history.in_flight[start + begin : start + end]
-    # Who was killed while it recorded a refusal left no end either: only the last can be that.
-    if end == len(history.processes[which].records):
-        chosen[-1:] &= history.processes[which].records["left"][-1:] != 0
-    return chosen
+    one = None
+    for which, within in history.pieces(here.positions):
+        first, last = locks_at(history, which, within)
+        one = int(first[0]) if one is None else one
+        if one == record.NO_LOCK or (first != one).any() or (last != one).any():
+            return False
+    return True
 
 
 def accesses(history: History) -> dict[tuple[int, str], Accesses]:
     """Return what was done at each place that somebody wrote, by its row and its name."""
-    kinds = {place: _kinds(history, place) for place in (STOCK, RATES) if _written(history, place)}
-    found: dict[tuple[int, str], _Columns] = {}
-    every = np.ones(_CODES, np.bool_)
-    for which, begin, end in history.slices():
-        here = slice(begin, end)
-        start = history.bounds[which]
-        there = slice(start + begin, start + end)
-        # What was done and what was refused, as one number; 0 for what came to no end.
-        acts = (history.codes[there] + history.refused[there] * np.uint16(_CODES)).astype(np.uint16)
-        acts *= _ended(history, every, which, begin, end)
-        times = [history.cells(name, which, here) for name in ("entered", "left")]
-        columns = [*times, *locks_held(history, which, begin, end)]
-        for place, (touching, writing) in kinds.items():
-            touches = np.flatnonzero(touching[acts])
-            rows = history.objects[there][touches]
-            # Row after row, and in each row as they were.
-            touches = touches[np.argsort(rows, kind="stable")]
-            cells = [touches + there.start, *(column[touches] for column in columns)]
-            cells.append(writing[acts[touches]])
-            counts = np.bincount(rows)
-            ends = np.cumsum(counts).tolist()
-            for row in np.flatnonzero(counts).tolist():
-                growing = found.setdefault((row, place), _Columns(len(history.processes)))
-                mine = slice(ends[row] - int(counts[row]), ends[row])
-                growing.add(which, [cell[mine] for cell in cells])
-    made = {key: growing.accesses() for key, growing in sorted(found.items())}
-    return {key: each for key, each in made.items() if each.writes.any()}
+    found = {}
+    for place in (STOCK, RATES):
+        touching, writing = _kinds(history, place)
+        for where, every in history.sections.items():
+            if where.kind == TABLE and every.counts[writing].any():
+                found[where.number, place] = _accesses(history, every.only(touching), writing)
+    return dict(sorted(found.items()))
 
 
-class _Columns:
-    """Accesses in the making: columns that grow."""
-
-    def __init__(self, processes: int) -> None:
-        self._counts = np.zeros(processes, np.int64)
-        dtypes = (np.int64, np.int64, np.int64, np.uint8, np.uint8, np.bool_)
-        self._columns = [scratch.Growing(dtype) for dtype in dtypes]
-        self._process = scratch.Growing(np.uint16)
-
-    def add(self, which: int, cells: list[npt.NDArray[Any]]) -> None:
-        """Add some accesses of one process."""
-        self._counts[which] += len(cells[0])
-        self._process.append(np.full(len(cells[0]), which, np.uint16))
-        for column, part in zip(self._columns, cells, strict=True):
-            column.append(part)
-
-    def accesses(self) -> Accesses:
-        """Return them all."""
-        positions, *cells = (column.array() for column in self._columns)
-        bounds = [0, *np.cumsum(self._counts).tolist()]
-        entered, left, first, last, writes = cells
-        process = self._process.array()
-        return Accesses(positions, process, entered, left, first, last, writes, bounds)
+def _accesses(history: History, here: Sections, writing: Flags) -> Accesses:
+    process, writes = scratch.Growing(np.uint16), scratch.Growing(np.bool_)
+    locks = scratch.Growing(np.uint8), scratch.Growing(np.uint8)
+    all_write = not here.counts[~writing].any()
+    for which, within in history.pieces(here.positions):
+        process.append(np.full(len(within), which, np.uint16))
+        if history.locked:
+            for growing, held in zip(locks, locks_at(history, which, within), strict=True):
+                growing.append(held)
+        if not all_write:
+            writes.append(writing[here.acts(within + history.bounds[which])])
+    nothing = scratch.full(0 if history.locked else len(here), record.NO_LOCK, np.uint8)
+    first, last = (growing.array() if history.locked else nothing for growing in locks)
+    return Accesses(
+        positions=here.positions,
+        process=process.array(),
+        entered=here.column("entered"),
+        left=here.column("left"),
+        first=first,
+        last=last,
+        writes=scratch.full(len(here), 1, np.bool_) if all_write else writes.array(),
+        in_turn=here.in_turn,
+    )
 
 
 def neighbours(found: Accesses) -> Iterator[tuple[Positions, Positions]]:
@@ -159,13 +111,14 @@ def neighbours(found: Accesses) -> Iterator[tuple[Positions, Positions]]:
     places in ``found``, with those of one and the same process left out.
     """
     carried: Positions = np.empty(0, np.int64)
-    for window in windows(found.entered, found.bounds):
+    for window in found.in_turn:
         line = np.concatenate([carried, _in_turn(found, window)])
-        writes, at = found.writes[line], np.arange(len(line))
+        writes = found.writes[line]
         if writes.all():
             one, other = line[:-1], line[1:]
             carried = line[-1:]
         else:
+            at = np.arange(len(line))
             latest = np.maximum.accumulate(np.where(writes, at, -1))
             before = np.concatenate([[-1], latest[:-1]])
             second = np.flatnonzero((at >= len(carried)) & (before >= 0))
@@ -192,23 +145,18 @@ def _last_of_each(found: Accesses, line: Positions) -> Positions:
     return np.concatenate([line[:1], line[np.sort(len(line) - 1 - lasts)]])
 
 
-def _written(history: History, place: str) -> bool:
-    writing = _codes(history, lambda operation: operation.effect is _WRITES[place])
-    return bool(history.tallies[:, States.DONE][:, writing].any())
-
-
 def _kinds(history: History, place: str) -> tuple[Flags, Flags]:
     """Return which codes touch a place and which of them write it; the refused ones follow."""
     writing = _codes(history, lambda operation: operation.effect is _WRITES[place])
     reading = _codes(history, lambda operation: operation.effect in _READS[place])
     checking = _codes(history, lambda operation: operation.sign == _CHECKS[place])
-    nothing = np.zeros(_CODES, np.bool_)
+    nothing = np.zeros(REFUSED, np.bool_)
     return np.concatenate([writing | reading, checking]), np.concatenate([writing, nothing])
 
 
 def _codes(history: History, wanted: Callable[[Operation], bool]) -> Flags:
     """Return for each operation code whether ``wanted`` says so of its operation."""
-    chosen = np.zeros(_CODES, np.bool_)
+    chosen = np.zeros(REFUSED, np.bool_)
     for code, operation in history.operations.items():
         chosen[code] = wanted(operation)
     return chosen

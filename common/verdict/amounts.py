@@ -20,7 +20,7 @@ Integers = npt.NDArray[np.int64]
 
 def exact(values: npt.NDArray[Any]) -> Integers | None:
     """Return ``values`` in units of 2**-30; None when one is not an exact multiple of it."""
-    if len(values) and not np.abs(values).max() < LARGEST:
+    if len(values) and not (values.max() < LARGEST and values.min() > -LARGEST):
         return None
     scaled = values * UNIT
     integers = scaled.astype(np.int64)

@@ -52,10 +52,45 @@ class Traffic:
         _, firsts = np.unique(self.items(positions)[order], return_index=True)
         return positions[order][np.sort(firsts)]
 
+    def own(self, channel: int) -> bool:
+        """Tell whether each receiver has a queue of its own in this channel (``per``)."""
+        plan = self.case.channel(channel)
+        return plan is not None and plan.per is not None
+
+    def sources(self, takes: Positions) -> npt.NDArray[np.int64]:
+        """Return for each of ``takes`` a number for the queue that it came from."""
+        history = self.case.history
+        found = history.objects[takes].astype(np.int64)
+        takers = np.searchsorted(history.bounds, takes, side="right") - 1
+        for channel in np.unique(found).tolist():
+            if self.own(channel):
+                mine = found == channel
+                found[mine] += 256 * (1 + takers[mine])
+        return found
+
+    def silenced(self) -> bool:
+        """Tell whether a process died, perhaps before it could record what it had sent."""
+        ends = self.case.outcome.processes
+        return any(each.phase != "done" or each.signal is not None for each in ends)
+
     def priorities(self, channel: int) -> int:
         """Return how many priorities a channel tells apart; 1 when it ignores them."""
         plan = self.case.channel(channel)
         return int(plan.part.options.get("priorities", 1)) if plan else 1
+
+
+def earliest(items: Items, stamps: npt.NDArray[np.int64]) -> tuple[Items, npt.NDArray[np.int64]]:
+    """Return the different ``items``, ascending, and the first of the ``stamps`` of each."""
+    order = np.lexsort((stamps, items))
+    found, firsts = np.unique(items[order], return_index=True)
+    return found, stamps[order][firsts]
+
+
+def lookup(known: Items, wanted: Items) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return where in ``known``, which ascend, each of ``wanted`` stands, and whether it does."""
+    at = np.searchsorted(known, wanted)
+    there = np.append(known, np.uint64(0))[at] == wanted
+    return at, there & (at < len(known))
 
 
 def traffic(case: Case) -> Traffic:

@@ -11,7 +11,7 @@ the launcher touches the table before and after.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from common.history.merge import History, Positions
 from common.history.operations import Effect
 
 Times = npt.NDArray[np.int64]
+Locks = npt.NDArray[np.uint8]
 Flags = npt.NDArray[np.bool_]
 NEVER = np.iinfo(np.int64).max
 
@@ -29,12 +30,17 @@ NEVER = np.iinfo(np.int64).max
 BLOCK = 1 << 20
 
 
-def locks_held(history: History, which: int, begin: int, end: int) -> tuple[Any, Any]:
+def locks_held(history: History, which: int, begin: int, end: int) -> tuple[Locks, Locks]:
     """Return which lock some records of one process held at their first and at their last access.
 
     Locks are numbers as in the records (docs/history.md).
     """
-    kinds = history.processes[which].records["kind"][begin:end].astype(np.int64)
+    return locks_at(history, which, slice(begin, end))
+
+
+def locks_at(history: History, which: int, at: slice | Positions) -> tuple[Locks, Locks]:
+    """Return the same of the records at ``at``, counted from 0."""
+    kinds = history.cells("kind", which, at).astype(np.int64)
     kinds //= record.HELD_FIRST
     return kinds.astype(np.uint8), (kinds >> 8).astype(np.uint8)
 
@@ -60,7 +66,7 @@ class HappensBefore:
 
     def __init__(self, case: Case) -> None:
         self._processes = len(case.history.processes)
-        self._hands = _hands(case.history)
+        self._hands = _hands(case.history) if case.history.locked else []
         self._passings = list(_passings(case.history))
         goes_out: dict[int, list[Times]] = {}
         comes_in: dict[int, list[Times]] = {}
@@ -75,6 +81,11 @@ class HappensBefore:
         self._goes_out = {which: np.sort(np.concatenate(all_)) for which, all_ in goes_out.items()}
         self._comes_in = {which: np.sort(np.concatenate(all_)) for which, all_ in comes_in.items()}
 
+    @property
+    def nothing(self) -> bool:
+        """Whether no process hands anything on: then no two of them are ordered."""
+        return not self._goes_out or not self._comes_in
+
     def ordered(self, before: Positions, left: Times, after: Positions, entered: Times) -> Flags:
         """Return for each pair whether its first operation happened before its second one.
 
@@ -82,8 +93,6 @@ class HappensBefore:
         ``after``, another one, and began when it ``entered``. Processes are places in the history.
         """
         found = np.zeros(len(left), np.bool_)
-        if not self._goes_out or not self._comes_in:
-            return found
         possible = np.flatnonzero(self._possible(before, left, after, entered))
         size = max(1, BLOCK // max(1, self._processes))
         for start in range(0, len(possible), size):

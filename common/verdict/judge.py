@@ -16,7 +16,7 @@ from common.history import overlap
 from common.history.case import Case
 from common.history.measure import measure
 from common.scenario.plan import ChannelPlan
-from common.verdict import balance, completeness
+from common.verdict import balance, completeness, handling, sightings
 from common.verdict.evidence import Result
 from common.verdict.finding import KINDS, Verdict
 
@@ -35,7 +35,12 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
     told how far it is.
     """
     result = Result()
-    checks = {"balance": balance.check, "completeness": completeness.check}
+    checks = {
+        "balance": balance.check,
+        "completeness": completeness.check,
+        "handling": handling.check,
+        "sightings": sightings.check,
+    }
     names = ["measure", *kinds.names(kinds.PROPERTIES), *checks]
 
     def begin(name: str) -> None:

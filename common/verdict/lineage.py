@@ -7,6 +7,7 @@ stock, ``UNKNOWN`` for a value that no recorded operation wrote.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ import numpy.typing as npt
 
 from common.history import scratch
 from common.history.merge import History, Positions
-from common.history.order import windows
+from common.history.order import Order, windows
+from common.history.sections import Sections
 from common.verdict.amounts import UNIT, exact, sum_of, total
 from common.verdict.flights import applied, unexplained, wrote
 from common.verdict.runs import Integers
@@ -35,11 +37,17 @@ def trace(
     ``done`` are the positions of its finished updates, ``flying`` of those in flight when their
     process died: one of these counts as applied if it alone explains a value that somebody saw.
     """
+    return trace_sections(Sections(history, done), flying, initial, final)
+
+
+def trace_sections(updates: Sections, flying: Positions, initial: float, final: float) -> Lineage:
+    """Return the same of finished ``updates``, whose cells and order may be known already."""
+    history, done = updates.history, updates.positions
     signs = np.zeros(256, dtype=np.int64)
     for code, operation in history.operations.items():
         signs[code] = operation.sign
     ends = exact(np.array([initial, final]))
-    values = _values(history, done, signs)
+    values = _values(updates, signs)
     nothing = np.empty(0, np.int64)
     lineage = Lineage(done, nothing, nothing, nothing, nothing)
     if ends is None or values is None:
@@ -62,7 +70,7 @@ def trace(
     lineage.wrong = scratch.join(
         (done[at][written[at] - read[at] != delta[at]] for at in parts), np.int64
     )
-    if _in_step(history, done, read, written, root, last):
+    if _in_step(updates, read, written, root, last):
         lineage.lost = nothing
         lineage.missing = root + total(delta) - last
         return lineage
@@ -70,43 +78,40 @@ def trace(
     amounts = exact(history.gather("v0", flying))
     waiting = [] if amounts is None else (amounts * signs[history.codes[flying]]).tolist()
     flown = [] if amounts is None else list(zip(flying.tolist(), waiting, strict=True))
-    _settle(history, lineage, written, flown, root, last)
+    _settle(updates, lineage, written, flown, root, last)
     return lineage
 
 
-def _values(
-    history: History, done: Positions, signs: Integers
-) -> tuple[Integers, Integers, Integers] | None:
+def _values(updates: Sections, signs: Integers) -> tuple[Integers, Integers, Integers] | None:
     """Return what each update read, wrote and changed; None when a value is not exact."""
-    found = [scratch.Growing(np.int64) for _ in range(3)]
-    for which, at in history.pieces(done):
-        for name, column in zip(("v3", "v4", "v0"), found, strict=True):
-            values = exact(history.cells(name, which, at))
+    found = []
+    for name in ("v3", "v4", "v0"):
+        column, growing = updates.column(name), scratch.Growing(np.int64)
+        for at in scratch.parts(len(updates)):
+            values = exact(column[at])
             if values is None:
                 return None
             if name == "v0":
-                values *= signs[history.codes[at + history.bounds[which]]]
-            column.append(values)
-    read, written, delta = (column.array() for column in found)
+                values *= signs[updates.history.codes[updates.positions[at]]]
+            growing.append(values)
+        found.append(growing.array())
+    read, written, delta = found
     return read, written, delta
 
 
-def _in_step(
-    history: History, done: Positions, read: Integers, written: Integers, root: int, last: int
-) -> bool:
+def _in_step(updates: Sections, read: Integers, written: Integers, root: int, last: int) -> bool:
     """Tell whether each update read what the one stamped before it wrote: then none was lost.
 
     Disjoint sections lie in the order of both stamps; of those that overlap, either may be the
     true one.
     """
     # Then all but the ends cancel out, which is quickly seen.
-    changes = (written[at] - read[at] for at in scratch.parts(len(done)))
-    if not len(done) or sum_of(changes) != last - root:
+    changes = (written[at] - read[at] for at in scratch.parts(len(updates)))
+    if not len(updates) or sum_of(changes) != last - root:
         return False
-    bounds = np.searchsorted(done, history.bounds).tolist()
-    for stamp in ("left", "entered"):
+    for orders in _orders(updates):
         value = root
-        for order in windows(history.gather(stamp, done), bounds):
+        for order in orders:
             wrote_here = written[order]
             if int(read[order[0]]) != value or (read[order[1:]] != wrote_here[:-1]).any():
                 break
@@ -117,8 +122,13 @@ def _in_step(
     return False
 
 
+def _orders(updates: Sections) -> Iterator[Iterable[Order]]:
+    yield updates.in_turn
+    yield windows(updates.column("left"), updates.bounds)
+
+
 def _settle(
-    history: History,
+    updates: Sections,
     lineage: Lineage,
     written: Integers,
     flying: list[tuple[int, int]],
@@ -126,19 +136,17 @@ def _settle(
     last: int,
 ) -> None:
     """Find what became of every operation; ``flying`` are positions and signed amounts."""
-    done = lineage.positions
-    left = history.gather("left", done)
+    left, bounds = updates.column("left"), list(updates.bounds)
     values = _ascending(written)
     flown = applied(flying, values, lineage.read, root, last)
-    bounds = np.searchsorted(done, history.bounds).tolist()
     if flown:
         positions, reads, writes = np.array(flown, np.int64).T
         # Each counts as a process of its own: its stamp is later than any other.
-        bounds += range(len(done) + 1, len(done) + len(flown) + 1)
+        bounds += range(len(updates) + 1, len(updates) + len(flown) + 1)
         left = scratch.join((left, np.full(len(flown), NEVER)), np.int64)
         written = scratch.join((written, writes), np.int64)
         values = _ascending(written)
-        lineage.positions = scratch.join((done, positions), np.int64)
+        lineage.positions = scratch.join((updates.positions, positions), np.int64)
         lineage.read = scratch.join((lineage.read, reads), np.int64)
         lineage.delta = scratch.join((lineage.delta, writes - reads), np.int64)
     read, lineage.left = lineage.read, left
@@ -147,8 +155,8 @@ def _settle(
     possible = True
     if repeats:
         strange = unexplained(values, read, root)
-        stamps = [history.record(position)["entered"] for position, _, _ in flown]
-        entered = scratch.join((history.gather("entered", done), np.array(stamps)), np.int64)
+        stamps = [updates.history.record(position)["entered"] for position, _, _ in flown]
+        entered = scratch.join((updates.column("entered"), np.array(stamps)), np.int64)
         survivors, lineage.parent, possible = find_trail(
             read, written, entered, left, bounds, root, last
         )

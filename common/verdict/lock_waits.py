@@ -142,6 +142,8 @@ def _locks(case: Case, which: int, begin: int, end: int) -> npt.NDArray[np.int64
 def _done(case: Case, least: int) -> Iterator[Wait]:
     """Yield the waits that came to an end."""
     history = case.history
+    if not history.locked and not _paper_is_guarded(case):
+        return
     longest = 0.0
     for which, begin, end in history.slices():
         records = history.processes[which].records[begin:end]

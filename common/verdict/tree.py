@@ -14,6 +14,10 @@ from common.verdict.runs import Flags, Integers, Runs
 
 ROOT, UNKNOWN = -1, -2
 
+# A mark is as many bits of a value times an odd number: two values seldom have the same.
+_BITS = 18
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
 
 class Tree:
     """The tree of one row's operations; all arrays have one number for each of them.
@@ -46,12 +50,17 @@ class Tree:
             return
         wanted.sort()
         writer: Integers = scratch.full(len(wanted), UNKNOWN)
+        # Most were read by the next alone; a look at some bits of each value tells most of those.
+        marked = np.zeros(1 << _BITS, np.bool_)
+        for at in scratch.parts(len(wanted)):
+            marked[_mark(wanted[at])] = True
         for at in parts:
-            written = self.written[at]
+            likely = np.flatnonzero(marked[_mark(self.written[at])])
+            written = self.written[at][likely]
             found = scratch.places(wanted, written)
             np.minimum(found, len(wanted) - 1, out=found)
-            hits = np.flatnonzero(wanted[found] == written)
-            writer[found[hits]] = hits + at.start
+            hits = wanted[found] == written
+            writer[found[hits]] = likely[hits] + at.start
         for at in parts:
             lacking = np.flatnonzero(self.parent[at] == UNKNOWN)
             values = read[at][lacking]
@@ -85,3 +94,8 @@ class Tree:
         for at in scratch.parts(len(self.parent)):
             survived[at] = passed[runs.rank[at]]
         return survived
+
+
+def _mark(values: Integers) -> Integers:
+    marks: Integers = (values.view(np.uint64) * _ODD >> np.uint64(64 - _BITS)).view(np.int64)
+    return marks

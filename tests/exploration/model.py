@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from common.exploration.strategies import Options, State
 from common.exploration.strategies.exhaustive import Strategy
-from common.process.stage import Stand
+from common.process.players import Stand
 
 Program = list[tuple[str, str]]
 NOTHING: frozenset[str] = frozenset()

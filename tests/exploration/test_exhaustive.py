@@ -96,3 +96,22 @@ def test_an_unfinished_walk_claims_nothing() -> None:
     strategy = Strategy(ALL)
     assert _some([SALE, SALE], strategy, set(), 5) == 5
     assert "unknown number" in strategy.proof(5)
+
+
+@pytest.mark.parametrize("met", [0, 2])
+def test_a_walk_that_was_hardly_taken_up_is_not_over(met: int) -> None:
+    """Restored, and saved again before its first schedule was followed: nothing was lost of it."""
+    first = Strategy(ALL)
+    count = _some([SALE, SALE], first, set(), 5)
+    assert first.begin()
+    second = Strategy(ALL)
+    second.restore(json.loads(json.dumps(first.save())))
+    assert second.begin()
+    world = World([SALE, SALE])
+    for _ in range(met):
+        chosen = second.choose(State(world.stands(), world.enabled(), None))
+        assert chosen is not None
+        world.go(chosen)
+    third = Strategy(ALL)
+    third.restore(json.loads(json.dumps(second.save())))
+    assert count + _some([SALE, SALE], third, set(), 100) == 20

@@ -80,3 +80,12 @@ def test_pct_prints_its_bound() -> None:
         assert strategy.begin()
         _follow(strategy, [BUY, BUY])
     assert "1/(2 × 4^2)" in strategy.proof(10)
+
+
+def test_pct_counts_only_schedules_that_its_bound_holds_for() -> None:
+    """The first one was drawn before the number of steps was known: nine of ten count."""
+    strategy = pct.Strategy(Options(depth=3))
+    for _ in range(10):
+        assert strategy.begin()
+        _follow(strategy, [BUY, BUY])
+    assert "all 9, drawn since the longest was known, miss" in strategy.proof(10)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from common.history import order as order_module
 from common.history.measure import measure
-from common.history.overlap import overlapping
+from common.history.order import windows
+from common.history.sections import inside
 from exchange.operations import BUY, SELL
 from spooler.operations import PAGE, PRINT
 from tests.verdict.scenes import Scene
@@ -46,6 +47,27 @@ def test_overlap_is_from_entering_and_contention_from_asking(tmp_path: Path) -> 
     """One that waited at the lock met the other, but was never inside with it."""
     found = figures(trades(tmp_path, ("a", 5, 10, 20), ("b", 15, 21, 30), ("c", 24, 25, 40)))
     assert (found["overlaps"], found["contended"]) == (1, 2)
+
+
+def test_who_was_refused_was_in_no_section_and_still_waited(tmp_path: Path) -> None:
+    """Sections are of what was done; a wait for the lock is one whatever comes of it."""
+    scene = trades(tmp_path, ("a", 0, 10, 20))
+    scene.record("b", SELL, 0, (11, 15, 30), (1.0,), refused=True)
+    case = scene.case()
+    found = measure(case.history, case.outcome)
+    assert found["places"]["table"]["sections"] == 1
+    assert (found["overlaps"], found["contended"]) == (0, 0)
+    assert found["waits"]["total_s"] == pytest.approx(14e-9)
+
+
+def test_the_ranks_of_waits_do_not_depend_on_their_order(tmp_path: Path) -> None:
+    """Of 1 to 3000 µs, in an order of luck, the middle one and the one that 99 % do not exceed."""
+    lengths = np.random.default_rng(1).permutation(np.arange(1, 3001)).tolist()
+    times = [("a", 10**7 * at, 10**7 * at + 1000 * us, 10**7 * at + 5_000_000)
+             for at, us in enumerate(lengths)]  # fmt: skip
+    waits = figures(trades(tmp_path, *times))["waits"]
+    assert isinstance(waits, dict)
+    assert (waits["median_us"], waits["p99_us"], waits["max_us"]) == (1500.0, 2970.0, 3000.0)
 
 
 def test_different_rows_never_meet(tmp_path: Path) -> None:
@@ -129,10 +151,11 @@ def test_overlapping_intervals_are_those_that_begin_inside_another_processes(
         begin, _, process = intervals[n]
         slow += any(intervals[m][2] != process and begin < intervals[m][1] for m in order[:place])
     columns = np.array(intervals, np.int64).reshape(-1, 3)
-    assert overlapping(columns[:, 0], columns[:, 1]) == slow
+    begins, ends = columns[:, 0], columns[:, 1]
+    assert inside(begins, ends, windows(begins, [0, len(begins)])) == slow
     bounds = np.cumsum([0, *map(len, gaps)]).tolist()
     usual, order_module.WINDOW = order_module.WINDOW, 4
     try:
-        assert overlapping(columns[:, 0], columns[:, 1], bounds) == slow
+        assert inside(begins, ends, windows(begins, bounds)) == slow
     finally:
         order_module.WINDOW = usual

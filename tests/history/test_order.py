@@ -41,3 +41,11 @@ def test_a_window_does_not_grow_with_the_history() -> None:
     times = np.concatenate([np.sort(source.integers(0, 1 << 40, each)) for _ in range(4)])
     longest = max(map(len, windows(times, [0, each, 2 * each, 3 * each, 4 * each])))
     assert longest <= 2 * order.WINDOW
+
+
+def test_stamps_of_any_size_are_ordered() -> None:
+    """From the least number to the greatest, where no bits are left for their places."""
+    ends = np.iinfo(np.int64)
+    times = np.array([5, 5, ends.max, ends.min, 5, ends.max, ends.min])
+    found = np.concatenate(list(windows(times, [0, 3, 6, 7])))
+    assert found.tolist() == np.argsort(times, kind="stable").tolist()

@@ -12,6 +12,7 @@ import signal
 import struct
 import subprocess
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,9 @@ class Terminal:
 
     def see(self, words: str) -> None:
         """Read until a whole frame has ``words``."""
+        end = time.monotonic() + SECONDS
         while not any(words in frame for frame in self.frames):
-            ready, _, _ = select.select([self._master], [], [], SECONDS)
+            ready, _, _ = select.select([self._master], [], [], max(0.0, end - time.monotonic()))
             assert ready, f"never saw {words!r} in {self.written[-2000:]!r}"
             self._bytes += os.read(self._master, 1 << 16)
 
@@ -141,10 +143,20 @@ def test_a_killed_teller_is_told_while_the_others_go_on(opened: Any) -> None:
     terminal.finished()
 
 
+def test_it_is_drawn_while_nothing_happens(opened: Any) -> None:
+    """Everybody sleeps before the first trade: the table is there all the same."""
+    terminal = opened("--set", "delays.acquire.sleep_us=10000000")
+    terminal.see("· 0 operations")
+    # The second one, of another kind so that both arrive, does not wait for anybody.
+    terminal.launcher.send_signal(signal.SIGTERM)
+    terminal.launcher.send_signal(signal.SIGINT)
+    assert terminal.finished()[0] in (130, 143)
+
+
 def test_a_small_terminal_without_colour(opened: Any) -> None:
     """NO_COLOR and the terminal's size hold: no line is wider, no frame is higher."""
     terminal = opened(size=(44, 12), NO_COLOR="1")
-    terminal.see("So far")
+    terminal.see("process")
     terminal.launcher.send_signal(signal.SIGINT)
     terminal.finished()
     assert not re.search(r"\x1b\[[0-9;]*m", terminal.written)

@@ -48,6 +48,7 @@ class Scene:
 
     def __post_init__(self) -> None:
         self.final = [self.stock] * len(self.rows)
+        self.rates = [RATES] * len(self.rows)
         (self.directory / store.HISTORY).mkdir(parents=True)
 
     def recorder(self, name: str, role: str = "trader") -> Recorder:
@@ -89,6 +90,8 @@ class Scene:
         if left:
             v1, v2, v3, v4 = (*values[1:], 0.0, 0.0, 0.0, 0.0)[:4]
             recorder.end(cell, v1, v2, v3, v4, GATE + left)
+            if code == exchange.SET_RATES:
+                self.rates[place % OBJECT] = (values[0], v1)
 
     def trade(
         self,
@@ -146,7 +149,7 @@ class Scene:
             ended_ns=GATE + 10**9,
             processes=list(self.outcomes.values()),
             initial=[[*RATES, self.stock] for _ in self.rows],
-            final=[[*RATES, stock] for stock in self.final],
+            final=[[*pair, stock] for pair, stock in zip(self.rates, self.final, strict=False)],
             paper=None if self.paper is None else "paper.txt",
         )
         for name, value in facts.items():

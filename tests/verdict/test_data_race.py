@@ -68,6 +68,25 @@ def test_a_race_without_harm_names_its_cause(
     assert [each.process for each in found.first.witnesses] == ["a", "b"]
 
 
+def test_a_lock_given_back_before_the_write_does_not_order(tmp_path: Path) -> None:
+    """Both had it when they read, and neither when it wrote."""
+    found = race(two(tmp_path, (TABLE_LOCK, NO_LOCK), (TABLE_LOCK, NO_LOCK)))
+    assert found is not None
+    assert found.count == 1
+
+
+def test_two_who_only_read_are_no_race(tmp_path: Path) -> None:
+    """Each of them races with the write before both, not with the other."""
+    scene = Scene(tmp_path / "run", stock=100.0, lock="none")
+    scene.trade("a", 1, 100, (5, 10, 20))
+    for number, who in enumerate("bc", start=3):
+        scene.record(who, READ_ROW, 0, (10 * number,) * 2 + (10 * number + 5,), (1.0, 1.0, 101.0))
+    found = race(scene)
+    assert found is not None
+    told = [[each.process for each in case.witnesses] for case in (found.first, found.last)]
+    assert (found.count, told) == (2, [["a", "b"], ["a", "c"]])
+
+
 def test_nothing_guards_an_unlocked_table(tmp_path: Path) -> None:
     """Where the plan has no lock, that is the cause."""
     scene = Scene(tmp_path / "run", stock=100.0, lock="none")

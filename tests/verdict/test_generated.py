@@ -93,9 +93,13 @@ def test_a_check_that_passed_on_too_little_makes_the_stock_negative(
     run = office(tmp_path_factory)
     for act in program[:at]:
         run.do(act)
+    run.trade("lender", run.name(5), row, run.times("lender", 9, 9))
+    checked, begun = run.stock(row), run.now
+    run.trade("taker", -run.name(4), row, run.times("taker", 9, 9))
     depth = run.name(3)
     amount = run.stock(row) + depth
-    run.trade("seller", -amount, row, run.times("seller", 9, 9), checked=amount)
+    _, _, left = run.times("seller", 9, 9)
+    run.trade("seller", -amount, row, (begun, begun, left), checked=checked)
     run.trade("mender", amount, row, run.times("mender", 9, 9))
     for act in program[at:]:
         run.do(act)

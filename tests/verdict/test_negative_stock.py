@@ -50,6 +50,13 @@ def test_a_stock_of_exactly_nothing_is_allowed(tmp_path: Path) -> None:
     assert negative_stock.check(scene.case()).findings == []
 
 
+def test_a_little_below_zero_is_below(tmp_path: Path) -> None:
+    """A sale that leaves half a unit too few is found."""
+    scene = Scene(tmp_path / "run", stock=5.0)
+    scene.trade("a", -5.5, 5, (0, 10, 20))
+    assert [found.total for found in negative_stock.check(scene.case()).findings] == [0.5]
+
+
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_every_sale_below_zero_is_counted(

@@ -49,6 +49,8 @@ steps = st.lists(
 def exchange(scene: Scene, program: list[Step], broken: Broken | None) -> None:
     """Execute ``program`` on the rows one step after the other; each asks while another is in."""
     stocks = [scene.stock] * 2
+    # What is there to see: what was written last, also by who is overwritten unseen.
+    shown = [scene.stock] * 2
     rates = [RATES, RATES]
     now, last = 100, -1
     counts: dict[str, int] = {}
@@ -62,6 +64,7 @@ def exchange(scene: Scene, program: list[Step], broken: Broken | None) -> None:
         if step.kind in ("buy", "sell"):
             amount = step.amount if step.kind == "buy" else -step.amount
             written = scene.trade(who, amount, stocks[step.row], times, step.row)
+            shown[step.row] = written
             if not (here and broken is not None and broken.how == step.kind):
                 stocks[step.row] = written
         elif step.kind == "set":
@@ -71,7 +74,7 @@ def exchange(scene: Scene, program: list[Step], broken: Broken | None) -> None:
             sell, buy = rates[step.row]
             if here and broken is not None and broken.how == "look":
                 buy += 0.5
-            scene.record(who, READ_ROW, step.row, times, (sell, buy, stocks[step.row]))
+            scene.record(who, READ_ROW, step.row, times, (sell, buy, shown[step.row]))
         now += 10
     # The last words on each row: a trade left out of the chain was overwritten, and somebody
     # asked while somebody else was inside.

@@ -128,6 +128,16 @@ def test_a_locked_run_of_many_windows_is_in_step(tmp_path: Path) -> None:
     assert not len(lineage.lost)
 
 
+def test_a_run_is_in_step_in_the_order_of_entering_too(tmp_path: Path) -> None:
+    """The second came out before the first, and had read what the first wrote."""
+    scene = Scene(tmp_path / "run", stock=5.0)
+    value = scene.trade("t0", 1.0, 5.0, (0, 10, 40))
+    value = scene.trade("t1", 1.0, value, (0, 20, 30))
+    history = scene.case().history
+    lineage = trace(history, history.select(Effect.UPDATE), np.empty(0, np.int64), 5.0, value)
+    assert (len(lineage.delta), len(lineage.parent), lineage.doubts) == (2, 0, [])
+
+
 def test_whom_the_overwriter_went_over(tmp_path: Path) -> None:
     """Of those that read one value each is overwritten by the next; the last goes with a parent."""
     scene = Scene(tmp_path / "run", stock=0.0)

@@ -42,14 +42,79 @@ def test_half_of_the_opening_row_is_torn_too(tmp_path: Path) -> None:
     assert "the buy rate from the opening row" in found.worst.sentence
 
 
-def test_whole_rows_are_fine_however_old(tmp_path: Path) -> None:
-    """A snapshot may be stale; it may not be mixed. The stock is not part of the pair."""
+@pytest.mark.parametrize(
+    ("pair", "begin", "left"),
+    [
+        (RATES, 0, 20), (RATES, 30, 50), ((4.0, 4.5), 0, 20), ((4.0, 4.5), 130, 150),
+        ((5.0, 5.5), 120, 130),
+    ],
+)  # fmt: skip
+def test_a_whole_row_that_may_have_been_there_is_fine(
+    tmp_path: Path, pair: tuple[float, float], begin: int, left: int
+) -> None:
+    """Before, during and after a change; at equal stamps too. The stock is not part of the pair."""
     scene = setter(tmp_path, (4.0, 4.5), (5.0, 5.5))
-    for number, pair in enumerate((RATES, (4.0, 4.5), (5.0, 5.5), RATES)):
-        at = 200 + 10 * number
-        scene.record("auditor", READ_ROW, 0, (at, at, at + 5), (*pair, float(number)))
+    scene.record("auditor", READ_ROW, 0, (begin, begin, left), (*pair, 7.0))
     result = torn_read.check(scene.case())
     assert (result.findings, result.doubts) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("pair", "begin", "left", "objection"),
+    [
+        (RATES, 31, 50, "3.73, which had been overwritten before that"),
+        ((4.0, 4.5), 131, 150, "4, which had been overwritten before that"),
+        ((5.0, 5.5), 50, 119, "5, which was written only after that"),
+    ],
+)
+def test_a_whole_row_that_was_not_there_is_a_doubt(
+    tmp_path: Path, pair: tuple[float, float], begin: int, left: int, objection: str
+) -> None:
+    """Nobody mixed it, but somebody had surely changed it before, or did so only later."""
+    scene = setter(tmp_path, (4.0, 4.5), (5.0, 5.5))
+    scene.record("auditor", READ_ROW, 0, (begin, begin, left), (*pair, 7.0))
+    result = torn_read.check(scene.case())
+    assert result.findings == []
+    assert [doubt.partition(";")[0] for doubt in result.doubts] == [
+        f"DOLLAR: 1 snapshot saw a {rate} rate that was not there then" for rate in ("sell", "buy")
+    ]
+    assert result.doubts[0].endswith(f"read_row 1 of auditor saw {objection}")
+
+
+@pytest.mark.parametrize("seen", [True, False])
+def test_a_mixture_is_not_called_out_of_date_too(tmp_path: Path, seen: bool) -> None:
+    """One half of it is old: that is what makes it a mixture."""
+    scene = setter(tmp_path, (4.0, 4.5), (5.0, 5.5))
+    if seen:
+        scene.record("auditor", READ_ROW, 0, (300, 300, 310), (4.0, 5.5, 7.0))
+    result = torn_read.check(scene.case(final=[[5.0 if seen else 4.0, 5.5, 10000.0]]))
+    assert (len(result.findings), result.doubts) == (1, [])
+
+
+def test_a_row_that_comes_back_may_be_read_again(tmp_path: Path) -> None:
+    """Where a value was written twice, one of the two writers is enough."""
+    scene = setter(tmp_path, (4.0, 4.5), (5.0, 5.5), (4.0, 4.5))
+    scene.record("auditor", READ_ROW, 0, (300, 300, 310), (4.0, 4.5, 7.0))
+    assert torn_read.check(scene.case()).doubts == []
+
+
+def test_with_a_change_in_flight_nothing_is_out_of_date(tmp_path: Path) -> None:
+    """What was written in it, and when, nobody recorded."""
+    scene = setter(tmp_path, (4.0, 4.5))
+    scene.record("setter", SET_RATES, 0, (200, 210, 0), (6.0,))
+    scene.record("auditor", READ_ROW, 0, (300, 300, 310), (*RATES, 7.0))
+    assert torn_read.check(scene.case()).doubts == []
+
+
+def test_a_table_that_ended_with_what_was_overwritten_is_a_doubt(tmp_path: Path) -> None:
+    """The last change had come after it, for certain."""
+    scene = setter(tmp_path, (4.0, 4.5), (5.0, 5.5))
+    result = torn_read.check(scene.case(final=[[4.0, 4.5, 10000.0]]))
+    assert result.findings == []
+    assert result.doubts == [
+        "DOLLAR: the table ended with the sell rate 4, which had been overwritten before that",
+        "DOLLAR: the table ended with the buy rate 4.5, which had been overwritten before that",
+    ]
 
 
 def test_rates_of_another_row_do_not_excuse_a_mixture(tmp_path: Path) -> None:

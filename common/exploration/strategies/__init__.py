@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from common.process.stage import Stand
+from common.process.players import Stand
 
 
 class State(NamedTuple):

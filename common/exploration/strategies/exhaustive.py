@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from common.exploration.strategies import Options, State
-from common.process.stage import Stand
+from common.process.players import Stand
 
 Clock = dict[int, int]
 
@@ -164,8 +164,8 @@ class Strategy:
                 assert other is not None
                 if other == number or not stand.meets(node.step):
                     continue
-                # Behind the release of a lock lies the acquisition, which may have come later.
-                if not _co_enabled(stand, node.step):
+                # It could not have come there: what it waited for lies behind.
+                if node.stands[number] is stand and number not in node.enabled:
                     continue
                 if known.get(other, 0) < turns[at]:
                     self._reverse(at, number, stand, turns)
@@ -219,6 +219,8 @@ class Strategy:
                 f"all interleavings are covered: {walked:,} stand for all, since orders of steps "
                 "that cannot influence each other were walked once"
             )
+        if walked == 1:
+            return "the only interleaving was walked"
         return f"all {walked:,} interleavings were walked"
 
     def save(self) -> dict[str, Any]:
@@ -229,7 +231,9 @@ class Strategy:
             "path": [
                 [node.chosen, sorted(node.done), sorted(node.wanted), sorted(node.sleep)]
                 for node in self.path
-            ],
+            ]
+            # What was not met again yet.
+            + self._saved,
         }
 
     def restore(self, saved: dict[str, Any]) -> None:
@@ -251,10 +255,3 @@ def _turns(path: list[_Node]) -> list[int]:
         counts[node.chosen] = counts.get(node.chosen, 0) + 1
         found.append(counts[node.chosen])
     return found
-
-
-def _co_enabled(one: Stand, other: Stand) -> bool:
-    # Who can give a lock has it: then nobody can take it.
-    return not (one.takes and one.takes == other.gives) and not (
-        other.takes and other.takes == one.gives
-    )

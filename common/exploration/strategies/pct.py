@@ -24,6 +24,8 @@ class Strategy:
         self.number = 0
         # The most steps that a schedule had: the first one tells.
         self.steps = 1
+        # Schedules that were drawn with that number of steps: the bound speaks of no others.
+        self.drawn = 0
         self.processes = 1
         self._source = random.Random()
         self._step = 0
@@ -58,23 +60,32 @@ class Strategy:
 
     def ended(self) -> None:
         """Remember the longest schedule."""
-        self.steps = max(self.steps, self._step)
+        self.drawn += 1
+        if self._step > self.steps:
+            self.steps, self.drawn = self._step, 0
 
     def proof(self, walked: int) -> str:
         """Give the bound, and what it comes to over all schedules."""
         once = 1 / (self.processes * self.steps ** (self.depth - 1))
-        missed = (1 - once) ** walked
+        missed = (1 - once) ** self.drawn
+        since = "" if self.drawn == walked else ", drawn since the longest was known,"
         return (
-            f"each schedule finds a bug of depth {self.depth} with a probability of at least "
-            f"1/({self.processes} × {self.steps}^{self.depth - 1}) = {once:.2g}; that all "
-            f"{walked:,} miss one has a probability of at most {missed:.2g}"
+            f"each schedule of up to {self.steps:,} steps finds a bug of depth {self.depth} with a "
+            f"probability of at least 1/({self.processes} × {self.steps}^{self.depth - 1}) = "
+            f"{once:.2g}; that all {self.drawn:,}{since} miss one has a probability of at most "
+            f"{missed:.2g}"
         )
 
     def save(self) -> dict[str, Any]:
         """Return the number of the schedule that comes next, and what was learnt."""
-        return {"number": self.number - 1, "steps": self.steps, "processes": self.processes}
+        return {
+            "number": self.number - 1,
+            "steps": self.steps,
+            "drawn": self.drawn,
+            "processes": self.processes,
+        }
 
     def restore(self, saved: dict[str, Any]) -> None:
         """Go on with that number."""
         self.number, self.steps = saved["number"], saved["steps"]
-        self.processes = saved["processes"]
+        self.drawn, self.processes = saved["drawn"], saved["processes"]

@@ -39,11 +39,11 @@ class Overwritten:
             return
         pool = np.concatenate([self._recent, updates])
         # Each process's are in order: a stable sort has only to merge them.
-        pool = pool[np.argsort(pool["left"], kind="stable")]
-        among = np.flatnonzero(_met(pool["entered"], pool["left"]))
+        order = np.argsort(pool["left"], kind="stable")
+        among = order[_met(pool["entered"][order], pool["left"][order])]
         if len(among):
             pool["lost"][among] = self._look(pool[among])
-        self._recent = pool[-self._kept :].copy()
+        self._recent = pool[order[-self._kept :]]
 
     def _look(self, pool: Updates) -> npt.NDArray[np.bool_]:
         """Count those of ``pool``, in order of ``left``, that were written over; tell which."""

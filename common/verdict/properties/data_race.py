@@ -53,10 +53,12 @@ def check(case: Case) -> Result:
     for here in accesses(case.history).values():
         for one, other in _apart(here):
             order = order or HappensBefore(case)
-            before, after = (here.process[each].astype(np.int64) for each in (one, other))
-            ordered = order.ordered(before, here.left[one], after, here.entered[other])
-            if not ordered.all():
-                _add(case, found, here, one[~ordered], other[~ordered])
+            if not order.nothing:
+                before, after = (here.process[each].astype(np.int64) for each in (one, other))
+                ordered = order.ordered(before, here.left[one], after, here.entered[other])
+                one, other = one[~ordered], other[~ordered]
+            if len(one):
+                _add(case, found, here, one, other)
     count = sum(each.count for each in found.values())
     result = Result(measures={"data_races": count})
     if found:

@@ -1,6 +1,9 @@
-"""No job is delivered, or taken from the same channel, more than once."""
+"""No job is delivered, taken from the same queue, or handed on to it, more than once."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +20,15 @@ def check(case: Case) -> Result:
     """Return the jobs of which there are too many; the amount of each is its extra copies."""
     jobs = traffic(case)
     extras: dict[int, int] = {}
-    objects = case.history.objects[jobs.takes]
-    groups = [jobs.deliveries, *(jobs.takes[objects == one] for one in np.unique(objects))]
-    for group in groups:
-        for item, count in _repeated(jobs.items(group)):
+    groups: list[tuple[Positions, npt.NDArray[Any]]] = [
+        (jobs.deliveries, np.zeros(len(jobs.deliveries), np.int64)),
+        (jobs.takes, jobs.sources(jobs.takes)),
+        (jobs.passes, case.history.objects[jobs.passes]),
+    ]
+    for group, places in groups:
+        if not len(group):
+            continue
+        for item, count in _repeated(jobs.items(group), places):
             if not item:
                 # What an empty slot holds is no job: job_corrupted tells of it.
                 continue
@@ -37,15 +45,20 @@ def check(case: Case) -> Result:
     return Result([finding("job_duplicated", len(extras), total, cases, lead)], measures=measures)
 
 
-def _repeated(items: Items) -> list[tuple[int, int]]:
-    values, counts = np.unique(items, return_counts=True)
+def _repeated(items: Items, places: npt.NDArray[Any]) -> list[tuple[int, int]]:
+    """Return which of ``items`` are more than once at one of their places, and how often."""
+    order = np.lexsort((places, items))
+    items, places = items[order], places[order]
+    other = (items[1:] != items[:-1]) | (places[1:] != places[:-1])
+    starts = np.flatnonzero(np.append(len(items) > 0, other))
+    counts = np.diff(np.append(starts, len(items)))
     again: npt.NDArray[np.bool_] = counts > 1
-    return list(zip(values[again].tolist(), counts[again].tolist(), strict=True))
+    return list(zip(items[starts][again].tolist(), counts[again].tolist(), strict=True))
 
 
 def _second_copies(jobs: Traffic, items: Items) -> dict[int, int]:
-    """Return for each item the latest record that took or delivered it."""
-    every = np.sort(np.concatenate([jobs.takes, jobs.deliveries]))
+    """Return for each item the latest record that took it, handed it on or delivered it."""
+    every = np.sort(np.concatenate([jobs.takes, jobs.passes, jobs.deliveries]))
     chosen: Positions = every[np.isin(jobs.items(every), items)]
     left = jobs.case.history.gather("left", chosen)
     order = np.argsort(left, kind="stable")
@@ -57,16 +70,28 @@ def _instance(case: Case, jobs: Traffic, item: int, extra: int) -> Instance:
     ends = jobs.of(item, jobs.deliveries)
     printers = dict.fromkeys(f"{case.process(at)} on {case.place(at)}" for at in ends)
     deliveries = " and ".join(printers)
-    takes = jobs.of(item, jobs.takes)
-    places = [int(case.history.objects[at]) for at in takes]
-    twice = [at for at, place in zip(takes, places, strict=True) if places.count(place) > 1][:2]
-    taken = ""
-    if len(twice) == 2:
-        who = [case.process(at) for at in twice]
-        both = f"{who[0]} took it twice" if who[0] == who[1] else f"{who[0]} and {who[1]} took it"
-        taken = f"{both} from {case.place(twice[0])}"
+    taken = _twice(jobs.of(item, jobs.takes), jobs.sources)
+    passed = _twice(jobs.of(item, jobs.passes), lambda passes: case.history.objects[passes])
     delivered = f"it was delivered {len(ends)} times, by {deliveries}" if len(ends) > 1 else ""
-    story = "; ".join(part for part in (taken, delivered) if part)
+    parts = (_told(case, taken, "took it", "from"), _told(case, passed, "handed it on", "to"))
+    # Who took it twice also handed it on twice: that is no news.
+    story = "; ".join(part for part in (parts[0] or parts[1], delivered) if part)
     sentence = f"{case.job(item)} was offered once: {story}."
     offer = jobs.first(item, jobs.offers)
-    return instance(case, float(extra), sentence, offer, *twice, *ends[:2])
+    return instance(case, float(extra), sentence, offer, *(taken or passed), *ends[:2])
+
+
+def _twice(records: list[int], place: Callable[[Positions], npt.NDArray[Any]]) -> list[int]:
+    """Return the first two of ``records`` at the first place that has more than one of them."""
+    places = place(np.array(records, np.int64)).tolist()
+    first = next((each for each in places if places.count(each) > 1), None)
+    return [at for at, each in zip(records, places, strict=True) if each == first][:2]
+
+
+def _told(case: Case, twice: list[int], done: str, way: str) -> str:
+    """Tell who did the same thing with the same job; "" when nobody did."""
+    if not twice:
+        return ""
+    one, other = map(case.process, twice)
+    who = f"{one} {done} twice" if one == other else f"{one} and {other} {done}"
+    return f"{who} {way} {case.place(twice[0])}"

@@ -1,10 +1,14 @@
-"""A channel keeps its order: first in, first out for each sender, and urgent jobs first.
+"""A channel keeps its order: first in, first out, and urgent jobs first.
 
-Only strict order counts: one thing came before another if it had ended before the other began.
+Only strict order counts: one thing came before another if it had ended before the other began, or
+if one process did both. What stands in one line is told by the channel: the jobs of each priority,
+and where each receiver has a queue of its own, or reads ahead of what it takes (a FIFO with
+``batch``), those of each receiver.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,66 +20,81 @@ from common.history.merge import Positions
 from common.verdict.delivery import Traffic, traffic
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
+from common.verdict.queue_calls import APART
 from common.verdict.wording import many, span
 
 NEVER = np.iinfo(np.int64).max
+Integers = npt.NDArray[np.int64]
 
 
 class Passages(NamedTuple):
-    """The jobs that went through one channel: a column each, in the order of the history."""
+    """The jobs that went through one channel: a column each, in the order of the history.
+
+    ``once`` is 0 for a job that was put there more than once: nobody knows which copy was taken.
+    """
 
     sent: Positions
     taken: Positions
-    sender: npt.NDArray[np.int64]
-    taker: npt.NDArray[np.int64]
-    priority: npt.NDArray[np.int64]
-    sent_left: npt.NDArray[np.int64]
-    entered: npt.NDArray[np.int64]
-    left: npt.NDArray[np.int64]
+    sender: Integers
+    taker: Integers
+    priority: Integers
+    sent_entered: Integers
+    sent_left: Integers
+    entered: Integers
+    left: Integers
+    once: Integers
 
-    def only(self, chosen: npt.NDArray[np.bool_]) -> Passages:
+    def only(self, chosen: npt.NDArray[np.bool_] | Integers) -> Passages:
         """Return those that are ``chosen``."""
         return Passages(*(column[chosen] for column in self))
 
 
-class Overtaking(NamedTuple):
-    """A job that was taken before ``late``, which had a right to come first."""
+class Overtakings(NamedTuple):
+    """Jobs that had a right to come first, and for each one that was taken before it.
 
-    late_sent: int
-    late_taken: int
-    early_taken: int
-    urgent: bool
+    ``urgent`` is 1 if the reason is its priority.
+    """
+
+    late_sent: Positions
+    late_taken: Positions
+    entered: Integers
+    early_sent: Positions
+    early_taken: Positions
+    urgent: Integers
 
 
 def check(case: Case) -> Result:
     """Return the jobs that were overtaken by one that they should have preceded."""
     jobs = traffic(case)
-    found: list[Overtaking] = []
+    parts: list[Overtakings] = []
     for channel in np.unique(case.history.objects[jobs.takes]).tolist():
         passages = _passages(case, jobs, channel)
         plan = case.channel(channel)
-        apart = plan is not None and plan.per is not None
-        for group in _groups(passages, apart):
-            found.extend(_overtaken(group))
+        ahead = plan is not None and bool(plan.part.options.get("batch"))
+        apart = jobs.own(channel) or ahead
+        found = [each for line in _lines(passages, apart) for each in _overtaken(line)]
         # All are equal where the channel tells no priorities apart.
         if not apart:
-            found.extend(_outranked(passages))
-    measures = {"jobs_reordered": len(found)} if len(jobs.offers) else {}
-    if not found:
+            found.extend(_outranked(passages, plan is not None and plan.part.kind not in APART))
+        parts.append(_each_once(found))
+    every = _joined(parts)
+    count = len(every.late_sent)
+    measures = {"jobs_reordered": count} if len(jobs.offers) else {}
+    if not count:
         return Result(measures=measures)
-    found.sort(key=lambda each: case.history.record(each.late_taken)["entered"])
-    cases = [_instance(case, each) for each in (found[0], found[0], found[-1])]
-    lead = f"{many(len(found), 'job')} came out of order."
-    result = finding("job_reordered", len(found), float(len(found)), cases, lead)
+    first, last = int(np.argmin(every.entered)), count - 1 - int(np.argmax(every.entered[::-1]))
+    cases = [_instance(case, every, at) for at in (first, first, last)]
+    lead = f"{many(count, 'job')} came out of order."
+    result = finding("job_reordered", count, float(count), cases, lead)
     return Result([result], measures=measures)
 
 
 def _passages(case: Case, jobs: Traffic, channel: int) -> Passages:
     """Match every job that was sent into a channel with the first taking of it from there."""
     history = case.history
-    sent = np.sort(np.concatenate([jobs.offers, jobs.passes]))
-    sent = sent[history.objects[sent] == channel]
-    sent = np.sort(jobs.distinct(sent))
+    every = np.sort(np.concatenate([jobs.offers, jobs.passes]))
+    every = every[history.objects[every] == channel]
+    sent = np.sort(jobs.distinct(every))
     taken = np.sort(jobs.distinct(jobs.takes[history.objects[jobs.takes] == channel]))
     _, at_sent, at_taken = np.intersect1d(
         jobs.items(sent), jobs.items(taken), assume_unique=True, return_indices=True
@@ -84,71 +103,132 @@ def _passages(case: Case, jobs: Traffic, channel: int) -> Passages:
     sent, at_taken = sent[at_sent][order], at_taken[order]
     priority = history.gather("v2", sent)
     levels = jobs.priorities(channel)
-    priority = np.minimum(priority, levels - 1) if levels > 1 else np.zeros(len(sent))
+    priority = np.clip(priority, 0, levels - 1) if levels > 1 else np.zeros(len(sent))
+    items, counts = np.unique(jobs.items(every), return_counts=True)
     return Passages(
         sent,
         taken[at_taken],
         history.gather("process", sent).astype(np.int64),
         history.gather("process", taken)[at_taken].astype(np.int64),
         priority.astype(np.int64),
+        history.gather("entered", sent),
         history.gather("left", sent),
         history.gather("entered", taken)[at_taken],
         history.gather("left", taken)[at_taken],
+        (counts[np.searchsorted(items, jobs.items(sent))] == 1).astype(np.int64),
     )
 
 
-def _groups(passages: Passages, apart: bool) -> Iterator[Passages]:
-    """Yield the jobs that must keep their order: one sender's, of one priority.
+def _lines(passages: Passages, apart: bool) -> Iterator[Passages]:
+    """Yield the jobs that must keep their order: those of one priority.
 
-    Where each receiver has a channel of its own, ``apart``, also one receiver's.
+    Where receivers are ``apart``, only one receiver's.
     """
     takers = passages.taker if apart else np.zeros_like(passages.taker)
-    keys = np.stack([passages.sender, takers, passages.priority])
+    keys = np.stack([takers, passages.priority])
     for key in np.unique(keys, axis=1).T:
         yield passages.only((keys == key[:, None]).all(axis=0))
 
 
-def _overtaken(group: Passages) -> Iterator[Overtaking]:
-    # The earliest end among all jobs sent later, for each job; positions ascend as jobs were sent.
-    soonest = np.append(np.minimum.accumulate(group.left[::-1])[::-1][1:], NEVER)
-    for late in np.flatnonzero(soonest < group.entered).tolist():
-        early = late + 1 + int(np.argmax(group.left[late + 1 :] == soonest[late]))
-        yield Overtaking(
-            int(group.sent[late]), int(group.taken[late]), int(group.taken[early]), False
-        )
+def _overtaken(line: Passages) -> Iterator[Overtakings]:
+    """Yield the jobs of a line that were put there before another, and taken after it.
+
+    Before is what the same process did earlier, or what was over when the other began.
+    """
+    anybody = np.zeros_like(line.sender)
+    puts = ((line.sender, line.sent, line.sent), (anybody, line.sent_left, line.sent_entered))
+    takes = ((line.taker, line.taken, line.taken), (anybody, line.entered, line.left))
+    for (sender, since, begun), (taker, until, ended) in itertools.product(puts, takes):
+        _, group = np.unique(sender << 16 | taker, return_inverse=True)
+        pairs = _passed(*_apart(group, since, begun), *_apart(group, until, ended))
+        yield _pairs(line, line, *pairs, urgent=0)
 
 
-def _outranked(passages: Passages) -> Iterator[Overtaking]:
-    """Yield urgent jobs that waited in the channel while a less urgent one was taken."""
+def _apart(group: Integers, one: Integers, other: Integers) -> tuple[Integers, Integers]:
+    """Return both stamps such that all of a group come after all of the groups before it."""
+    base = min(one.min(), other.min())
+    shift = group * (max(one.max(), other.max()) + 1 - base) - base
+    return one + shift, other + shift
+
+
+def _outranked(passages: Passages, at_once: bool) -> Iterator[Overtakings]:
+    """Yield urgent jobs that waited in the channel while a less urgent one was taken.
+
+    Where one look sees all priorities, ``at_once``, nobody took a job before it was put there.
+    """
+    began = passages.entered
+    if at_once:
+        began = np.where(passages.once, np.maximum(began, passages.sent_entered), began)
+    passages = passages._replace(entered=began)
     for level in np.unique(passages.priority)[1:].tolist():
-        urgent, others = passages.priority == level, passages.priority < level
-        lesser = passages.only(others)
-        order = np.argsort(lesser.entered)
-        begins = lesser.entered[order]
-        ends = np.append(np.minimum.accumulate(lesser.left[order][::-1])[::-1], NEVER)
-        waiting = passages.only(urgent)
-        start = np.searchsorted(begins, waiting.sent_left, side="right")
-        for late in np.flatnonzero(ends[start] < waiting.entered).tolist():
-            begin = int(start[late])
-            early = int(order[begin + int(np.argmin(lesser.left[order[begin:]]))])
-            yield Overtaking(
-                int(waiting.sent[late]), int(waiting.taken[late]), int(lesser.taken[early]), True
-            )
+        waiting = passages.only(passages.priority == level)
+        lesser = passages.only(passages.priority < level)
+        pairs = _passed(waiting.sent_left, lesser.entered, waiting.entered, lesser.left)
+        yield _pairs(waiting, lesser, *pairs, urgent=1)
 
 
-def _instance(case: Case, each: Overtaking) -> Instance:
-    late, early = case.history.record(each.late_taken), case.history.record(each.early_taken)
-    name, other = case.job(late["item"]), case.job(early["item"])
-    by, channel = case.process(each.early_taken), case.place(each.early_taken)
-    if each.urgent:
-        waited = early["entered"] - case.history.record(each.late_sent)["left"]
+def _passed(
+    since: Integers, begun: Integers, until: Integers, ended: Integers
+) -> tuple[Integers, Integers]:
+    """Return who waited while another came and went: pairs of places, one for each who waited.
+
+    The first waited ``since`` one moment ``until`` another; the second had ``begun`` after the one
+    and ``ended`` before the other.
+    """
+    order = np.argsort(begun, kind="stable")
+    begun, ended = begun[order], ended[order]
+    soonest = np.minimum.accumulate(ended[::-1])[::-1]
+    # Where the soonest end from each place on is.
+    places = np.where(ended == soonest, np.arange(len(ended)), len(ended))
+    places = np.minimum.accumulate(places[::-1])[::-1]
+    start = np.searchsorted(begun, since, side="right")
+    late = np.flatnonzero(np.append(soonest, NEVER)[start] < until)
+    return late, order[places[start[late]]]
+
+
+def _pairs(
+    waiting: Passages, others: Passages, late: Integers, early: Integers, *, urgent: int
+) -> Overtakings:
+    sure = waiting.once[late] == 1
+    late, early = late[sure], early[sure]
+    return Overtakings(
+        waiting.sent[late],
+        waiting.taken[late],
+        waiting.entered[late],
+        others.sent[early],
+        others.taken[early],
+        np.full(len(late), urgent),
+    )
+
+
+def _joined(parts: list[Overtakings]) -> Overtakings:
+    nothing = Overtakings(*[np.empty(0, np.int64)] * len(Overtakings._fields))
+    return Overtakings(*map(np.concatenate, zip(nothing, *parts, strict=True)))
+
+
+def _each_once(found: list[Overtakings]) -> Overtakings:
+    """Return each job that was overtaken with the first reason found for it."""
+    every = _joined(found)
+    _, firsts = np.unique(every.late_sent, return_index=True)
+    return Overtakings(*(column[firsts] for column in every))
+
+
+def _instance(case: Case, every: Overtakings, at: int) -> Instance:
+    late_sent, late_taken, _, early_sent, early_taken, urgent = (int(each[at]) for each in every)
+    record = case.history.record
+    name, other = case.job(record(late_taken)["item"]), case.job(record(early_taken)["item"])
+    sender, rival = case.process(late_sent), case.process(early_sent)
+    took = f"{case.process(early_taken)} took {other} from {case.place(early_taken)}"
+    if urgent:
+        taken = max(record(early_taken)["entered"], record(early_sent)["entered"])
+        waited = span(taken - record(late_sent)["left"])
         sentence = (
-            f"{by} took {other} from {channel} though {name}, which is more urgent, had been "
-            f"waiting there for {span(waited)}."
+            f"{took} though {name}, which is more urgent, had been waiting there for {waited}."
         )
-    else:
-        sentence = (
-            f"{by} took {other} from {channel} before {name}, which {case.process(each.late_sent)} "
-            f"had sent before it."
-        )
-    return instance(case, 1.0, sentence, each.late_sent, each.late_taken, each.early_taken)
+        return instance(case, 1.0, sentence, late_sent, late_taken, early_taken)
+    if sender == rival:
+        sentence = f"{took} before {name}, which {sender} had sent before it."
+        return instance(case, 1.0, sentence, late_sent, late_taken, early_taken)
+    ahead = span(record(early_sent)["entered"] - record(late_sent)["left"])
+    sentence = f"{took} before {name}, which {sender} had sent {ahead} before {rival} began to."
+    return instance(case, 1.0, sentence, late_sent, early_sent, early_taken, late_taken)

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from common.history import scratch
+from common.history import scratch, sections
 from common.history.case import Case
 from common.history.operations import Effect
+from common.history.sections import Sections
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
-from common.verdict.lineage import UNIT, Lineage, trace
+from common.verdict.lineage import UNIT, Lineage, trace_sections
 from common.verdict.runs import Integers
 from common.verdict.wording import many, number, past, signed, span, were
 
@@ -29,7 +30,7 @@ def check(case: Case) -> Result:
     ``lost_updates``, their number.
     """
     result = Result(measures={"missing": {}, "lost": {}, "lost_updates": 0})
-    updates = case.history.by_object(Effect.UPDATE)
+    updates = sections.of(case.history, Effect.UPDATE)
     flying = case.history.by_object(Effect.UPDATE, done=False)
     rows = case.outcome.initial or []
     finals = case.outcome.final or []
@@ -39,7 +40,7 @@ def check(case: Case) -> Result:
     nothing = np.empty(0, np.int64)
     outside = [each for number, each in updates.items() if number >= len(rows)]
     if outside:
-        position = min(int(each[0]) for each in outside)
+        position = min(int(each.positions[0]) for each in outside)
         result.doubts.append(
             f"{many(sum(map(len, outside)), 'update')} changed a row that the table does not have; "
             f"the first is number {case.history.record(position)['seq']} of "
@@ -48,9 +49,8 @@ def check(case: Case) -> Result:
     traced: list[Lineage] = []
     for row, (initial, final) in enumerate(zip(rows, finals, strict=True)):
         name = case.row(row)
-        lineage = trace(
-            case.history,
-            updates.get(row, nothing),
+        lineage = trace_sections(
+            updates.get(row, Sections(case.history, nothing)),
             flying.get(row, nothing),
             # The stock is a row's last field.
             initial[-1],

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from common.history import scratch
+from common.history import scratch, sections
 from common.history.case import Case
-from common.history.merge import Positions
+from common.history.merge import History, Positions
 from common.history.operations import Effect
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
@@ -23,6 +23,8 @@ def check(case: Case) -> Result:
     Only an update that takes from the row counts: one that adds to it mends what was broken.
     """
     history = case.history
+    if not _any_below(history):
+        return Result(measures={"negative_stock": 0})
     found, deep = scratch.Growing(np.int64), scratch.Growing(np.float64)
     for which, updates in history.chunks(Effect.UPDATE):
         within = updates - history.bounds[which]
@@ -47,6 +49,11 @@ def check(case: Case) -> Result:
         finding("negative_stock", len(positions), float(depths.sum()), cases, lead)
     )
     return result
+
+
+def _any_below(history: History) -> bool:
+    written = (each.column("v4") for each in sections.of(history, Effect.UPDATE).values())
+    return any((each[at] < 0).any() for each in written for at in scratch.parts(len(each)))
 
 
 def _instance(case: Case, updates: Positions, at: int, depth: float) -> Instance:

@@ -1,6 +1,7 @@
 """A reader sees a row as somebody wrote it: never one half of one change beside the other's.
 
 What the table holds at the end is one more thing to see: the launcher read it, and no record did.
+A row that is whole, but was not there any more when it was read, or not yet, is a doubt.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from common.history import scratch
 from common.history.case import Case
 from common.history.merge import History, Positions
 from common.history.operations import Effect
+from common.verdict.cell import Cell
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
 from common.verdict.wording import many, number
@@ -31,18 +33,19 @@ def check(case: Case) -> Result:
     history = case.history
     nothing = np.empty(0, np.int64)
     snapshots, changes = history.by_object(Effect.SNAPSHOT), history.by_object(Effect.SET)
+    flying = history.by_object(Effect.SET, done=False)
     finals = case.outcome.final or []
     count, first, last = 0, None, None
     ended: list[int] = []
+    doubts: list[str] = []
     for row in sorted({*snapshots, *range(len(finals))}):
         written = _Written(case, row, changes.get(row, nothing))
-        torn = scratch.join(
-            (
-                within[written.torn(_pairs(history, which, within))] + history.bounds[which]
-                for which, within in history.pieces(snapshots.get(row, nothing))
-            ),
-            np.int64,
-        )
+        mixed, whole = scratch.Growing(np.int64), scratch.Growing(np.int64)
+        for which, within in history.pieces(snapshots.get(row, nothing)):
+            apart = written.torn(_pairs(history, which, within))
+            mixed.append(within[apart] + history.bounds[which])
+            whole.append(within[~apart] + history.bounds[which])
+        torn = mixed.array()
         if len(torn):
             count += len(torn)
             left = history.gather("left", torn)
@@ -51,10 +54,14 @@ def check(case: Case) -> Result:
                 first = left[early], int(torn[early])
             if last is None or left[late] >= last[0]:
                 last = left[late], int(torn[late])
-        if row < len(finals) and written.torn(np.array([complex(*finals[row][:2])]))[0]:
+        final = finals[row][:2] if row < len(finals) else []
+        if final and written.torn(np.array([complex(*final)]))[0]:
             ended.append(row)
+            final = []
+        if row in changes and row not in flying:
+            doubts += _untimely(case, row, changes[row], whole.array(), final)
     if not count and not ended:
-        return Result(measures={"torn_reads": 0})
+        return Result(doubts=doubts, measures={"torn_reads": 0})
     cases, told = [], []
     if first and last:
         cases += [_instance(case, changes, at) for _, at in (first, last)]
@@ -66,7 +73,7 @@ def check(case: Case) -> Result:
     lead = f"{' and '.join(told)} a row that no one ever wrote."
     count += len(ended)
     found = finding("torn_read", count, float(count), (cases[0], cases[0], cases[-1]), lead)
-    return Result([found], measures={"torn_reads": count})
+    return Result([found], doubts, {"torn_reads": count})
 
 
 class _Written:
@@ -114,6 +121,38 @@ def _pairs(history: History, which: int, within: Positions) -> Pairs:
     pairs.real = history.cells("v0", which, within)
     pairs.imag = history.cells("v1", which, within)
     return pairs
+
+
+def _untimely(
+    case: Case, row: int, changes: Positions, whole: Positions, final: list[float]
+) -> list[str]:
+    """Return a doubt for each rate that was seen when it was not there.
+
+    ``whole`` are snapshots, ``final`` the rates at the end, empty if they are of no use.
+    """
+    history, doubts = case.history, []
+    opening = (case.outcome.initial or [])[row : row + 1]
+    for at, (rate, half) in enumerate((("sell", "v0"), ("buy", "v1"))):
+        # With nothing known of the opening row any value may be from there.
+        if not opening:
+            break
+        cell = Cell(history, opening[0][at], changes, half)
+        strange = cell.impossible(whole, half)
+        if len(strange):
+            found = int(strange[np.argmin(history.gather("left", strange))])
+            doubts.append(
+                f"{case.row(row)}: {many(len(strange), 'snapshot')} saw a {rate} rate that was not "
+                f"there then; {case.history.operation(found).name} "
+                f"{history.record(found)['seq']:,} of {case.process(found)} "
+                f"{cell.objection(case, found, half)}"
+            )
+        end = np.array([np.iinfo(np.int64).max])
+        if final and not cell.possible(np.array([final[at]]), end, end)[0]:
+            doubts.append(
+                f"{case.row(row)}: the table ended with the {rate} rate {_rate(final[at])}, which "
+                f"had been overwritten before that"
+            )
+    return doubts
 
 
 def _instance(case: Case, changes: Changes, at: int) -> Instance:
