@@ -29,7 +29,6 @@ from common.process.context import Context
 from exchange import amounts, desk
 from exchange.layout import INITIAL, ROWS
 
-
 # Trades of one turn.
 PIECE = 1000
 
