@@ -54,22 +54,25 @@ def _guard(context: Context, lock: Lock, number: int, mode: str) -> Guard:
     if mode == DROPPED:
         return Guard(none.NoLock().quick, at, 0, None, None)
     if mode == SHRUNK:
-        return Guard(none.NoLock().quick, _around_the_write(at, lock), last, None, None)
+        return Guard(none.NoLock().quick, _around_the_write(context, lock), last, None, None)
     quick = lock.quick
     if mode == GIVEN_TWICE and quick.give is not None:
         quick = quick._replace(give=_twice(quick.give))
     return Guard(quick, at, first + last, lock.taking, lock.giving)
 
 
-def _around_the_write(at: At | None, lock: Lock) -> At:
+def _around_the_write(context: Context, lock: Lock) -> At:
     """Return a hook that takes the lock only where the trade writes."""
+    at = context.at
+    # To take the lock there begins no trade: nobody can be stopped before it.
+    taking = at if context.turns is None else context.turns.within
     holding = False
 
     def shrunk(step: str, touch: Touch | None = None) -> None:
         nonlocal holding
         if step == "write":
-            if at is not None:
-                at("acquire", lock.taking)
+            if taking is not None:
+                taking("acquire", lock.taking)
             lock.acquire()
             holding = True
         # A trade that its own check turned down has nothing to release.

@@ -63,13 +63,17 @@ class Turns:
         self._by_text: dict[bytes, Words] = {}
         self._free: frozenset[int] = frozenset()
         self._passed = bytearray()
+        self._held = 0
 
     def at(self, step: str, touch: Touch | None = None, /) -> None:
         """Stand at ``step`` until the launcher lets this process pass.
 
         Raises ``Stop`` and ``Leave`` when it is told to.
         """
-        self._stand(step, touch, step == self.begins)
+        # Who holds a lock is in the middle of an operation, such as one that takes two.
+        self._stand(step, touch, step == self.begins and not self._held)
+        if touch is not None:
+            self._held += bool(touch.takes) - bool(touch.gives)
 
     def within(self, step: str, touch: Touch | None = None, /) -> None:
         """Stand at a ``step`` that is no beginning of an operation."""
@@ -107,6 +111,7 @@ class Turns:
         """Wait for the end of this schedule; returns whether there is another one."""
         word = os.read(self._connection, 1 + MOST_NUMBERS)
         self._free = frozenset(word[1:])
+        self._held = 0
         return word[:1] == AGAIN
 
     def _send(self, message: bytes) -> None:

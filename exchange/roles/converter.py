@@ -24,6 +24,7 @@ NEEDS_TABLE = True
 NEEDS_ROW_LOCKS = True
 ENDLESS = "operations"
 STEPS = ("acquire", "check", "read", "write", "release")
+BEGINS = "acquire"
 
 GIVEN, SORTED = "given", "sorted"
 
