@@ -14,9 +14,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from common.history import record
 from common.history.case import Case
@@ -30,7 +31,10 @@ from common.scenario.plan import Plan
 from common.verdict.judge import judge
 
 WIDTH = record.RECORD_SIZE // 8
-_STAMPS = (record.ASKED, record.ENTERED, record.LEFT)
+_STAMPS = [record.ASKED, record.ENTERED, record.LEFT]
+_VALUES = [cell for cell in range(WIDTH) if cell not in _STAMPS]
+
+Cells = npt.NDArray[np.float64]
 
 Rows = list[list[float]]
 
@@ -47,39 +51,36 @@ class Seen(NamedTuple):
     undecided: bool
 
 
-def _nothing() -> memoryview[float]:
-    return memoryview(b"").cast("d")
-
-
 @dataclass
 class _Records:
-    """The history file of one process, mapped."""
+    """The history file of one process, mapped; a row of ``cells`` is a record."""
 
     path: Path
-    cells: memoryview[float] = field(default_factory=_nothing)
+    cells: Cells = field(default_factory=lambda: np.empty((0, WIDTH)))
 
-    def read(self) -> list[list[float]]:
+    def read(self) -> Cells:
         """Return its records; the first without an end is the last."""
-        found: list[list[float]] = []
-        while True:
-            at = len(found) * WIDTH
-            if at + WIDTH > len(self.cells) and not self._map(at + WIDTH):
-                return found
-            row = cast("list[float]", self.cells[at : at + WIDTH].tolist())
-            if not row[record.KIND]:
-                return found
-            found.append(row)
-            if not row[record.LEFT]:
-                return found
+        count = self._count()
+        while count == len(self.cells) and self._map():
+            count = self._count()
+        return self.cells[:count].copy()
 
-    def _map(self, wanted: int) -> bool:
-        """Map the file as far as it reaches now; False when it holds less than ``wanted`` cells."""
+    def _count(self) -> int:
+        unwritten = self.cells[:, record.KIND] == 0
+        count = int(unwritten.argmax()) if unwritten.any() else len(self.cells)
+        unended = self.cells[:count, record.LEFT] == 0
+        return int(unended.argmax()) + 1 if unended.any() else count
+
+    def _map(self) -> bool:
+        """Map the file as far as it reaches now; False when it holds no more than before."""
         size = self.path.stat().st_size
-        if size < record.HEADER_SIZE + wanted * 8:
+        rows = max(0, size - record.HEADER_SIZE) // record.RECORD_SIZE
+        if rows <= len(self.cells):
             return False
         with self.path.open("rb") as file:
-            view = memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))
-        self.cells = view[record.HEADER_SIZE : size - size % 8].cast("d")
+            view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        cells = np.frombuffer(view, np.float64, rows * WIDTH, record.HEADER_SIZE)
+        self.cells = cells.reshape(rows, WIDTH)
         return True
 
 
@@ -113,18 +114,15 @@ class Observer:
             self.judging_s += time.monotonic() - begun
         return self._judged[key]
 
-    def records(self, number: int) -> list[list[float]]:
+    def records(self, number: int) -> Cells:
         """Return the records of one process so far, as cells."""
         return self._records[number].read()
 
-    def _key(self, records: list[list[list[float]]], final: Rows | None) -> bytes:
-        values = tuple(
-            tuple(
-                tuple(cell if at not in _STAMPS else bool(cell) for at, cell in enumerate(row))
-                for row in mine
-            )
-            for mine in records
-        )
+    def _key(self, records: list[Cells], final: Rows | None) -> bytes:
+        # Of the stamps only whether they are there: the order in time is in what follows.
+        values = [
+            (mine[:, _VALUES].tobytes(), (mine[:, _STAMPS] != 0).tobytes()) for mine in records
+        ]
         order: dict[str, list[int]] = {}
         for number, stand in self._stage.trace:
             # The order in which a lock, a semaphore or a queue was used: what happens before what.
@@ -143,7 +141,7 @@ class Observer:
         paths = self._papers if shared is None else [Path(shared["path"])]
         return tuple(path.read_bytes() for path in paths if path.is_file())
 
-    def _judge(self, records: list[list[list[float]]], final: Rows | None) -> Seen:
+    def _judge(self, records: list[Cells], final: Rows | None) -> Seen:
         case = self.case(records, final)
         verdict = judge(case)
         return Seen(
@@ -153,15 +151,14 @@ class Observer:
             undecided=bool(verdict.measures.get("checker_failed")),
         )
 
-    def case(self, records: list[list[list[float]]], final: Rows | None) -> Case:
+    def case(self, records: list[Cells], final: Rows | None) -> Case:
         """Return the schedule's run as it would be stored."""
         stage = self._stage
         recorded, outcomes = [], []
         for member, player, mine in zip(stage.members, stage.players, records, strict=True):
             told = member.outcome
-            cells = np.array(mine, dtype=np.float64).reshape(-1, WIDTH)
             recorded.append(
-                Recorded(told.pid, told.index, told.name, told.role, cells.view(LAYOUT).ravel())
+                Recorded(told.pid, told.index, told.name, told.role, mine.view(LAYOUT).ravel())
             )
             summary = json.loads(player.summary or b"{}").get("summary", {})
             done = player.stand is None and not player.left
@@ -171,10 +168,11 @@ class Observer:
                     phase="done" if done else "left", summary=reports.bounded(summary),
                 )
             )  # fmt: skip
-        entered = [row[record.ENTERED] for mine in records for row in mine if row[record.ENTERED]]
+        entered = [t for mine in records for t in mine[:, record.ENTERED].tolist() if t]
+        left = [t for mine in records for t in mine[:, record.LEFT].tolist()]
         outcome = Outcome(
             gate_ns=round(min(entered, default=0.0) * 1e9),
-            ended_ns=round(max((r[record.LEFT] for m in records for r in m), default=0.0) * 1e9),
+            ended_ns=round(max(left, default=0.0) * 1e9),
             processes=outcomes,
             initial=self.initial,
             final=final,

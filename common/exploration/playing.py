@@ -243,9 +243,9 @@ class Game:
 
     def _doing(self, at: int) -> str:
         records = self.observer.records(at)
-        if not records or records[-1][record.LEFT]:
+        if not len(records) or records[-1][record.LEFT]:
             return ""
-        kind, amount = int(records[-1][record.KIND]), records[-1][record.V0]
+        kind, amount = int(records[-1][record.KIND]), float(records[-1][record.V0])
         operation = self.operations.get(kind % record.OBJECT)
         if operation is None or operation.place != "table" or self.plan.table is None:
             return ""

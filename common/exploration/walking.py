@@ -10,13 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from common.errors import ProcessLost, StoredRunError
 from common.exploration.observing import Observer, Rows, Seen
 from common.exploration.strategies import State, Strategy
 from common.process.players import Stand
-from common.process.stage import Stage, switches
+from common.process.stage import Stage
 from common.scenario.schedule import LEAVE, STOP, Move
 
 # Looking a walk through for what is shared, who works without end may pass so many steps.
@@ -61,8 +62,10 @@ class Walk:
     found: dict[str, Found] = field(default_factory=dict)
     shared: list[str] = field(default_factory=list)
 
-    def add(self, seen: Seen, steps: int, schedule: Callable[[], list[Move]]) -> None:
-        """Count one schedule of so many ``steps``; ``schedule`` returns it where it is wanted."""
+    def add(
+        self, seen: Seen, steps: int, switched: int, schedule: Callable[[], list[Move]]
+    ) -> None:
+        """Count one schedule of so many ``steps`` and switches; ``schedule`` returns it."""
         self.walked += 1
         self.steps += steps
         self.undecided += seen.undecided
@@ -74,15 +77,11 @@ class Walk:
             known = self.found.get(kind)
             if known is not None:
                 known.schedules += 1
-                if seen.operations > known.operations:
+                if (seen.operations, switched, steps) >= known.size:
                     continue
-            if moves is None:
-                moves = schedule()
-                switched = switches(move.process for move in moves)
+            moves = schedule() if moves is None else moves
             times = 1 if known is None else known.schedules
-            this = Found(kind, times, seen.operations, switched, moves)
-            if known is None or this.size < known.size:
-                self.found[kind] = this
+            self.found[kind] = Found(kind, times, seen.operations, switched, moves)
 
 
 class Shared:
@@ -190,8 +189,10 @@ class Walker:
                     self.check()
                     if self.shared.note(self.stage.trace):
                         raise NewlyShared
+                    switched = _switched(self.stage, self.shared)
                     steps = len(self.stage.trace)
-                    result.add(self.observer.look(), steps, lambda: moves(self.stage, self.shared))
+                    whole = partial(moves, self.stage, self.shared)
+                    result.add(self.observer.look(), steps, switched, whole)
                 strategy.ended()
                 result.seconds = time.monotonic() - started
         except Over:
@@ -221,7 +222,8 @@ class Walker:
                     "the stored exploration does not fit: its processes go another way now",
                     "begin a new one, without --resume",
                 )
-            if not goes_on():
+            # A step takes microseconds: the budget is looked at now and then.
+            if not len(stage.trace) % 16 and not goes_on():
                 raise Over
             stage.go(chosen)
             last = chosen
@@ -230,8 +232,9 @@ class Walker:
     def _settle(self, goes_on: GoesOn) -> None:
         """Pass every step that no other process can see."""
         stage, shared = self.stage, self.shared
+        covered = shared.covers
         for number, player in enumerate(stage.players):
-            while player.stand is not None and player.ready and not shared.covers(player.stand):
+            while player.ready and (stand := player.stand) is not None and not covered(stand):
                 if not goes_on():
                     raise Over
                 stage.go(number)
@@ -266,6 +269,20 @@ def moves(stage: Stage, shared: Shared) -> list[Move]:
             order += opening.pop(number, [])
         order.append(move)
     return [*(move for number in sorted(opening) for move in opening[number]), *order]
+
+
+def _switched(stage: Stage, shared: Shared) -> int:
+    """Return how many switches :func:`moves` will have; most schedules need no more than that."""
+    count, last, begun, silent = 0, -1, set[int](), set[int]()
+    for number, stand in stage.trace:
+        if number not in begun:
+            if not (stand.blocks or stand.step in (STOP, LEAVE) or shared.covers(stand)):
+                silent.add(number)
+                continue
+            begun.add(number)
+        count += number != last
+        last = number
+    return count + len(silent - begun) - 1
 
 
 def plain(result: Walk) -> dict[str, Any]:

@@ -49,15 +49,16 @@ class Stand:
         return self.takes or next(iter(sorted(self.changes or self.reads)), "")
 
 
-@dataclass
+@dataclass(eq=False)
 class Player:
     """One process on the stage; ``stand`` is None once it has ended.
 
     ``lost`` says in words why it can do nothing more: it died, it failed, or it stands still.
     ``summary`` is its last report as it came; ``known`` are the steps at which it ever stood, in
-    the order in which the process numbers them, and ``stands`` the same by what it said.
+    the order in which the process numbers them.
     """
 
+    number: int
     name: str
     group: str
     member: Member
@@ -68,7 +69,6 @@ class Player:
     summary: bytes = b""
     left: bool = False
     lost: str = ""
-    stands: dict[bytes, Stand] = field(default_factory=dict)
     known: list[Stand] = field(default_factory=list)
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -51,7 +52,8 @@ class Stage:
         # A process gives up a wait of its own after so long, and then says so.
         self._patience = self.plan.deadlines.wait + 1
         for member in self.members:
-            self.players.append(Player(member.outcome.name, member.group, member))
+            number, name = len(self.players), member.outcome.name
+            self.players.append(Player(number, name, member.group, member))
             self.players[-1].connect()
 
     @property
@@ -233,21 +235,27 @@ class Stage:
     def _hear(self, player: Player) -> None:
         """Take what a process says until it stands at a step or has ended."""
         while True:
-            message = self._read(player)
+            try:
+                message = os.read(player.connection, reports.LARGEST)
+            except OSError:
+                message = self._read(player)
             if message[:1] == turns.PASSED:
                 end = 2 + message[1]
                 for number in message[2:end]:
-                    self._note(self.players.index(player), player.known[number])
+                    self._note(player.number, player.known[number])
                 message = message[end:]
-            if message[:1] == turns.MARK:
-                player.stand = self._stand(player, message)
-                player.ready = message[-1:] == turns.READY
+            mark = message[:1]
+            if mark == turns.STANDS:
+                player.stand = player.known[message[1] + message[2] * 256]
+                player.ready = message[3:] == turns.READY
                 return
-            if message[:1] == b"{" and not message.startswith(_OVER):
+            if mark == turns.MARK:
+                player.known.append(_stand(message))
+            elif mark == b"{" and not message.startswith(_OVER):
                 self.take(player.member, message)
-                continue
-            self._over(player, message)
-            return
+            else:
+                self._over(player, message)
+                return
 
     def _over(self, player: Player, report: bytes) -> None:
         """Note that a process has ended; ``report`` are its last words, empty when it died."""
@@ -275,17 +283,6 @@ class Stage:
         if stand.gives:
             self.holders.pop(stand.gives, None)
 
-    def _stand(self, player: Player, message: bytes) -> Stand:
-        key = message[1:-1]
-        found = player.stands.get(key)
-        if found is None:
-            step, reads, changes, takes, gives, blocks, begins = json.loads(key)
-            touched = frozenset(reads), frozenset(changes)
-            found = Stand(step, *touched, takes, gives, blocks, begins)
-            player.stands[key] = found
-            player.known.append(found)
-        return found
-
     def _read(self, player: Player) -> bytes:
         return player.read(self._patience, self.interrupted)
 
@@ -293,6 +290,12 @@ class Stage:
 # Reports after which a process does nothing more.
 _LEFT, _SUMMARY, _ERROR = (b'{"type": "%s"' % kind for kind in (b"left", b"summary", b"error"))
 _OVER = (_LEFT, _SUMMARY, _ERROR)
+
+
+def _stand(message: bytes) -> Stand:
+    """Return the step that a process tells of for the first time."""
+    step, reads, changes, takes, gives, blocks, begins = json.loads(message[1:])
+    return Stand(step, frozenset(reads), frozenset(changes), takes, gives, blocks, begins)
 
 
 def _word(step: str) -> Stand:

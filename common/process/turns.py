@@ -19,12 +19,14 @@ from common.kernel.waits import Wait
 # The launcher's words: go on; look whether you could; the same, and finish from now on; end your
 # work before the next operation; end it right here; and, once it has ended, do it all again.
 GO, LOOK, FINISH, STOP, LEAVE, AGAIN = b"g", b"l", b"f", b"s", b"x", b"a"
-# The process's words: it could go on; it would block. Where it stands is a record behind a mark;
-# before it, behind another mark, how many steps it passed without asking, and their numbers.
+# The process's words: it could go on; it would block. What a step is stands behind a mark, once;
+# where the process stands is the step's number behind another, and the word. Before either, behind
+# a third mark: how many steps it passed without asking, and their numbers.
 READY, NOT_READY = b"+", b"-"
-MARK, PASSED = b"@", b"!"
+MARK, STANDS, PASSED = b"@", b"#", b"!"
 
-# Steps are numbered in the order in which a process first stood at them, in one byte.
+# Steps are numbered in the order in which a process first stood at them, in two bytes; those that
+# may be passed without asking in one.
 MOST_NUMBERS = 255
 # A role makes few different touches; whatever makes more must not fill the memory.
 MOST_MESSAGES = 4096
@@ -60,7 +62,7 @@ class Turns:
         self._connection = connection
         self._wait = wait
         self._words: dict[tuple[str, Touch | None, bool], Words] = {}
-        self._by_text: dict[bytes, Words] = {}
+        self._by_text: dict[str, Words] = {}
         self._free: frozenset[int] = frozenset()
         self._passed = bytearray()
         self._held = 0
@@ -128,9 +130,11 @@ class Turns:
         told = touch or Touch()
         blocks = told.ready is not None
         facts = [step, told.reads, told.changes, told.takes, told.gives, blocks, begins]
-        text = MARK + json.dumps(facts).encode()
+        text = json.dumps(facts)
         if text not in self._by_text:
-            said = (text + NOT_READY, text + READY)
-            self._by_text[text] = Words(len(self._by_text), said)
+            number = len(self._by_text)
+            stands = STANDS + number.to_bytes(2, "little")
+            self._by_text[text] = Words(number, (stands + NOT_READY, stands + READY))
+            self._send(MARK + text.encode())
         words = self._words[step, touch, begins] = self._by_text[text]
         return words
