@@ -52,12 +52,23 @@ def _make(parent: Path, title: str, latest: str) -> Path:
     return run_dir
 
 
+def scenario_of(name: str) -> str:
+    """Return the name of a scenario that may be given by its file: ``configs/a/b.yaml`` is a/b."""
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        return name
+    parts = path.with_suffix("").parts
+    below = [at for at, part in enumerate(parts[:-1]) if part == "configs"]
+    return "/".join(parts[below[-1] + 1 :] if below else parts[-1:])
+
+
 def find(out: Path, name: str) -> Path:
     """Return the run directory that ``name`` means: a path, or a scenario whose latest run it is.
 
-    Raises ``StoredRunError``.
+    A scenario may be given by its file. Raises ``StoredRunError``.
     """
-    for candidate in (Path(name), out / name / "latest", out / name):
+    scenario = scenario_of(name)
+    for candidate in (Path(name), out / scenario / "latest", out / name):
         if (candidate / "plan.json").is_file():
             return candidate.resolve()
     raise StoredRunError(

@@ -260,7 +260,7 @@ def moves(stage: Stage, shared: Shared) -> list[Move]:
     begun: set[int] = set()
     for number, stand in stage.trace:
         move = Move(stage.players[number].name, stand.step)
-        seen = stand.blocks or stand.step in (STOP, LEAVE) or shared.covers(stand)
+        seen = _seen(stand, shared)
         if number not in begun and not seen:
             opening.setdefault(number, []).append(move)
             continue
@@ -271,12 +271,18 @@ def moves(stage: Stage, shared: Shared) -> list[Move]:
     return [*(move for number in sorted(opening) for move in opening[number]), *order]
 
 
+def _seen(stand: Stand, shared: Shared) -> bool:
+    # A lock that nobody else takes is free whenever it is wanted; a message may have to be awaited.
+    waits = stand.blocks and not stand.takes
+    return waits or stand.step in (STOP, LEAVE) or shared.covers(stand)
+
+
 def _switched(stage: Stage, shared: Shared) -> int:
     """Return how many switches :func:`moves` will have; most schedules need no more than that."""
     count, last, begun, silent = 0, -1, set[int](), set[int]()
     for number, stand in stage.trace:
         if number not in begun:
-            if not (stand.blocks or stand.step in (STOP, LEAVE) or shared.covers(stand)):
+            if not _seen(stand, shared):
                 silent.add(number)
                 continue
             begun.add(number)

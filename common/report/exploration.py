@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -94,13 +96,19 @@ def _changed(
 
 def command(verb: str, source: str, settings: Sequence[str] = (), **options: object) -> str:
     """Return a command line to paste into a shell; options that are None are left out."""
-    words = ["run.py", verb, source]
+    words = [_interpreter(), "run.py", verb, source]
     for setting in settings:
         words += ["--set", setting]
     for name, value in options.items():
         if value is not None:
             words += [f"--{name}", str(value)]
     return shlex.join(words)
+
+
+def _interpreter() -> str:
+    """Return this Python as a user here would name it."""
+    here = os.path.relpath(sys.executable)
+    return sys.executable if here.startswith("..") else here
 
 
 def exploration_text(document: dict[str, Any]) -> str:
@@ -120,7 +128,10 @@ def exploration_text(document: dict[str, Any]) -> str:
     if document["ends"] and document["schedules"]:
         lines.append(wrapped(document["ends"], "  "))
     if not document["complete"] and not findings:
-        lines.append(wrapped(f"{paint('undecided')}: this proves nothing", "  "))
+        bounded = document["strategy"] == "pct" and walked
+        why = "a bound is no proof" if bounded else "this proves nothing"
+        lines.append(wrapped(f"{paint('undecided')}: {why}", "  "))
+    lines += _unkept(document)
     if document["undecided"]:
         lines.append(f"  {paint('undecided')}: a checker failed in {document['undecided']:,}")
     seconds = document["seconds"]
@@ -133,6 +144,9 @@ def exploration_text(document: dict[str, Any]) -> str:
             "  ",
         )
     )
+    if not walked:
+        told = "not even one schedule came to its end: raise --seconds, or --set fewer operations"
+        return "\n".join([*lines, wrapped(told, "  "), ""]) + "\n"
     lines += ["", *_outcomes(document)]
     for kind, found in findings.items():
         lines += ["", *_finding(kind, found, document)]
@@ -140,6 +154,18 @@ def exploration_text(document: dict[str, Any]) -> str:
     if not document["complete"]:
         lines.append(f"  go on with: {_go_on(document)}")
     return "\n".join(lines) + "\n"
+
+
+def _unkept(document: dict[str, Any]) -> list[str]:
+    """Say which promise of the scenario the walk did not see."""
+    expected, found = document["expected"], set(document["findings"])
+    missed = [kind for kind in expected["findings"] if kind not in found]
+    if expected["any"] and not found & set(expected["any"]):
+        missed.append("one of " + ", ".join(expected["any"]))
+    if not missed or not document["schedules"]:
+        return []
+    told = f"the scenario promises {' and '.join(missed)}, and no schedule here shows it"
+    return [wrapped(f"{paint('undecided')}: {told}", "  ")]
 
 
 def _outcomes(document: dict[str, Any]) -> list[str]:

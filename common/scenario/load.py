@@ -61,6 +61,9 @@ def load(
         where = source.shown(schedule)
         moves, wrong = nodes.compose(source.read(schedule), where)
         complaints += wrong
+        if isinstance(moves, nodes.Mapping) and list(moves.entries) == ["schedule"]:
+            # Pasted from a scenario, with its key.
+            moves = moves.entries["schedule"][1]
         if moves is not None:
             given.append(Setting("schedule", nodes.Place(where, 1, 1), moves))
     entries = dict(tree.entries)

@@ -75,6 +75,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         # Not a number (nan) is not more than 0 either.
         if given is not None and not given > 0:
             raise UsageError(f"--{name} {given} walks nothing", "more than 0")
+    _check_options(arguments)
     if arguments.preemptions is not None and arguments.preemptions < 0:
         raise UsageError("--preemptions is negative", "0 or more")
     stored = _stored(arguments)
@@ -90,6 +91,20 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         variants = {document["variant"]: document for document in documents}
         print(json.dumps({"scenario": documents[0]["scenario"], "variants": variants}, indent=2))
     return max((_status(document) for document in documents), key=_gravity)
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Refuse options that would have no effect."""
+    strategy = arguments.strategy or "exhaustive"
+    for name, given, owner in (
+        ("--all or --reduce", arguments.reduce is not None, "exhaustive"),
+        ("--preemptions", arguments.preemptions is not None, "exhaustive"),
+        ("--depth", arguments.depth is not None, "pct"),
+    ):
+        if given and strategy != owner and arguments.resume is None:
+            raise UsageError(f"{name} means nothing to --strategy {strategy}", f"only to {owner}")
+    if arguments.preemptions is not None and arguments.reduce:
+        raise UsageError("a bound on preemptions is walked without reduction", "leave --reduce out")
 
 
 def _plans(arguments: argparse.Namespace, systems: Mapping[str, System]) -> list[Plan]:

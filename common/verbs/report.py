@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Judge the run or runs again, write the page and print where it is."""
-    name = f"{arguments.run}/latest-compare" if arguments.compare else arguments.run
+    name = (
+        f"{runs.scenario_of(arguments.run)}/latest-compare" if arguments.compare else arguments.run
+    )
     compared = comparison.find(arguments.out, name)
     if compared is not None:
         directory, page = compared, _comparison(compared, systems)

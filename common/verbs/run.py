@@ -168,6 +168,8 @@ def _schedule(arguments: argparse.Namespace) -> tuple[Path | None, Token | None]
         return None, None
     if len(given) < 4096 and Path(given).is_file():
         return Path(given), None
+    if Path(given).suffix in (".yaml", ".yml"):
+        raise UsageError(f"there is no file {given}", "a YAML list of steps, or a token")
     token = read_token(given)
     for name, asked, told in (
         ("variant", arguments.variant, token.variant),

@@ -257,3 +257,38 @@ def _ended(path: Path) -> bool:
         return False
     end = record.HEADER_SIZE + record.LEFT * 8
     return any(path.read_bytes()[end : end + 8])
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--strategy", "pct", "--all"), "means nothing to --strategy pct"),
+        (("--strategy", "random", "--preemptions", "1"), "means nothing to --strategy random"),
+        (("--depth", "2"), "means nothing to --strategy exhaustive"),
+        (("--preemptions", "1", "--reduce"), "is walked without reduction"),
+    ],
+)
+def test_options_without_effect_are_refused(
+    words: tuple[str, ...], reason: str, tmp_path: Path
+) -> None:
+    """Status 2, before anything is started."""
+    done = launch("explore", BUYS, *words, "--out", str(tmp_path))
+    assert done.status == 2
+    assert reason in done.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["dropped", "wrong_row", "double_release"])
+def test_the_shortest_loss_of_a_mutant_has_two_switches(name: str, tmp_path: Path) -> None:
+    """A lock that only its owner takes is no reason to switch: one trade inside the other."""
+    path = str(CONFIGS / f"mutants/{name}.yaml")
+    found = explored(tmp_path, path, "--variant", "broken")["broken"]["findings"]
+    assert found["lost_update"]["switches"] == 2
+
+
+def test_a_schedule_may_be_pasted_with_its_key(tmp_path: Path) -> None:
+    """A file that holds `schedule:` and the list is the list."""
+    order = tmp_path / "order.yaml"
+    order.write_text("schedule:\n  - trader-1: [read, write]\n")
+    done = launch("run", BUYS, "--schedule", str(order), "--out", str(tmp_path), "--json")
+    assert done.document["processes"][1]["summary"]["done"] == 1

@@ -232,3 +232,11 @@ def test_help_lists_the_verbs() -> None:
     for verb in ("run", "compare", "check", "explain", "list", "schema", "ps", "clean", "trade"):
         assert f"\n  {verb} " in out
     assert launch().status == 2
+
+
+@pytest.mark.parametrize("verb", ["check", "explain", "trace", "report"])
+def test_a_run_may_be_named_by_its_scenario_file(verb: str, tmp_path: Path) -> None:
+    """What `run` takes, the verbs for stored runs take too: they mean its latest run."""
+    path = str(ROOT / "configs/exchange/two_sales.yaml")
+    assert launch("run", path, "--out", str(tmp_path)).status == 0
+    assert launch(verb, path, "--out", str(tmp_path)).status == 0

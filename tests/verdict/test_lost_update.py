@@ -47,8 +47,8 @@ def test_an_update_on_top_of_a_lost_one_is_lost_with_it(tmp_path: Path) -> None:
     assert found.count == 2
     assert found.worst.sentence == (
         "trader-3 read 101 DOLLAR and wrote 99 (-2), on top of the 101 that trader-2 had written "
-        "after it read 100; trader-1, who had also read 100, wrote 107 over it at the same moment: "
-        "2 DOLLAR sold by trader-3 are still in stock."
+        "after it read 100; trader-1, who had also read 100, wrote 107 at about the same time, and "
+        "that is what the others went on from: 2 DOLLAR sold by trader-3 are still in stock."
     )
     assert [w.process for w in found.worst.witnesses] == ["trader-3", "trader-2", "trader-1"]
     assert found.first.amount == 1.0
@@ -218,7 +218,10 @@ def test_of_several_who_read_one_value_the_next_write_is_to_blame(tmp_path: Path
     (found,) = lost_update.check(scene.case()).findings
     pairs = [[w.process for w in each.witnesses] for each in (found.first, found.last)]
     assert pairs == [["a", "b"], ["b", "c"]]
-    assert "wrote 9 over it at the same moment" in found.last.sentence
+    assert (
+        "wrote 9 at about the same time, and that is what the others went on from"
+        in found.last.sentence
+    )
 
 
 def test_a_value_that_no_one_recorded_is_a_doubt(tmp_path: Path) -> None:

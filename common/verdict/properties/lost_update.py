@@ -163,18 +163,20 @@ def _instance(case: Case, lineage: Lineage, lost: int) -> Instance:
     later = _later(before, after)
     written, read = number(after["v4"]), number(after["v3"])
     if carrying == position:
-        sentence = f"{story}; {writer}, who had also read {read}, wrote {written} over it {later}"
+        sentence = f"{story}; {writer}, who had also read {read}, wrote {written} {later}"
         return instance(case, abs(amount), f"{sentence}: {end}", position, writing)
     author = "it had itself" if victim == who else f"{victim} had"
     sentence = (
         f"{story}, on top of the {number(before['v4'])} that {author} written after it read "
-        f"{number(before['v3'])}; {writer}, who had also read {read}, wrote {written} over it "
-        f"{later}"
+        f"{number(before['v3'])}; {writer}, who had also read {read}, wrote {written} {later}"
     )
     return instance(case, abs(amount), f"{sentence}: {end}", position, carrying, writing)
 
 
 def _later(before: dict[str, Any], after: dict[str, Any]) -> str:
     ns = after["left"] - before["left"]
-    # Two stamps of two processes tell no more than this apart.
-    return f"{span(ns)} later" if ns >= RESOLUTION else "at the same moment"
+    if ns >= RESOLUTION:
+        return f"over it {span(ns)} later"
+    # Two stamps of two processes tell no more than this apart: which write came last shows only in
+    # what was read afterwards.
+    return "at about the same time, and that is what the others went on from"
