@@ -347,7 +347,7 @@ def test_each_case_of_a_finding_is_a_moment(scene: Scene) -> None:
     assert [(each["name"], round(each["ts"] * 1000)) for each in found] == [
         ("lost_update (first)", 90), ("lost_update (worst)", 1090), ("lost_update (last)", 2090),
     ]  # fmt: skip
-    assert "wrote 101 over it" in found[0]["args"]["sentence"]
+    assert "wrote 101 at about the same time" in found[0]["args"]["sentence"]
 
 
 def test_a_finding_without_operations_is_at_the_end(scene: Scene) -> None:
