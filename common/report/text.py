@@ -45,6 +45,17 @@ def number(value: float | None, digits: int = 0) -> str:
     return text.rstrip("0").rstrip(".") if digits else text
 
 
+def row_time(row: dict[str, Any], opening: int) -> str:
+    """Return when a row of a story was, in µs since ``opening`` (ns): one time, or two bounds."""
+
+    def shown(ns: int | None) -> str:
+        return "" if ns is None else f"{(ns - opening) / 1000:,.1f}"
+
+    if row["at_ns"] is not None:
+        return shown(row["at_ns"])
+    return f"{shown(row['from_ns'])}..{shown(row['to_ns'])}"
+
+
 def wrapped(text: str, indent: str) -> str:
     """Return ``text`` in lines that people can read, each behind ``indent``."""
     width = min(WIDTH, shutil.get_terminal_size((WIDTH, 24)).columns)

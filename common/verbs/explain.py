@@ -12,7 +12,7 @@ from typing import Any
 
 from common import runs
 from common.errors import UsageError
-from common.report.text import WIDTH, number, paint, wrapped
+from common.report.text import WIDTH, number, paint, row_time, wrapped
 from common.system import System, operations_of
 
 NARROWEST = 9  # letters of a process's column
@@ -105,7 +105,7 @@ def _table(story: dict[str, Any]) -> list[str]:
     left = [["", "µs", "line"] if on_paper else ["", "µs"]]
     for row in rows:
         marks = (">" if row["switch"] else " ") + (" " if row["in_order"] else "~")
-        cells = [marks, _time(row, opening)]
+        cells = [marks, row_time(row, opening)]
         left.append([*cells, str(row["line"] or "")] if on_paper else cells)
     texts = [
         names,
@@ -131,15 +131,6 @@ def _table(story: dict[str, Any]) -> list[str]:
         if cells is left[0]:
             lines.append("-" * (len(start) + sum(widths) + 2 * len(widths)))
     return [f"  {line}" for line in lines]
-
-
-def _time(row: dict[str, Any], opening: int) -> str:
-    def shown(ns: int | None) -> str:
-        return "" if ns is None else f"{(ns - opening) / 1000:,.1f}"
-
-    if row["at_ns"] is not None:
-        return shown(row["at_ns"])
-    return f"{shown(row['from_ns'])}..{shown(row['to_ns'])}"
 
 
 def _legend(story: dict[str, Any]) -> list[str]:

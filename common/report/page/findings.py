@@ -11,6 +11,7 @@ from common.report.page.shell import figure
 from common.report.page.subject import Subject, chosen
 from common.report.page.tables import table
 from common.report.story import tell
+from common.report.text import row_time
 from common.verdict.finding import Finding
 from common.verdict.wording import many
 
@@ -62,7 +63,10 @@ def _steps(story: dict[str, Any]) -> Markup:
     body = []
     for row in rows:
         marks = ("▸" if row["switch"] else "") + ("" if row["in_order"] else "~")
-        cells = [tag("td", marks, class_="mark"), tag("td", _time(row, opening), class_="number")]
+        cells = [
+            tag("td", marks, class_="mark"),
+            tag("td", row_time(row, opening), class_="number"),
+        ]
         if on_paper:
             cells.append(tag("td", str(row["line"] or ""), class_="number"))
         cells += [tag("td", row["text"] if row["process"] == name else "") for name in names]
@@ -81,15 +85,6 @@ def _steps(story: dict[str, Any]) -> Markup:
         ),
         tag("p", note, class_="note"),
     )
-
-
-def _time(row: dict[str, Any], opening: int) -> str:
-    def shown(ns: int | None) -> str:
-        return "" if ns is None else f"{(ns - opening) / 1000:,.1f}"
-
-    if row["at_ns"] is not None:
-        return shown(row["at_ns"])
-    return f"{shown(row['from_ns'])}..{shown(row['to_ns'])}"
 
 
 @dataclass(frozen=True)
