@@ -17,7 +17,7 @@ from common.report.exploration import exploration_document, exploration_text
 from common.scenario.load import load
 from common.scenario.plan import Expect, Plan, plan
 from common.system import System
-from common.verbs.run import shipped
+from common.verbs.run import add_places, shipped
 
 EXPECTED, NOT_EXPECTED, UNDECIDED, BROKEN = 0, 1, 3, 4
 STATE, FORMAT = "exploration.json", "concurrency-lab exploration 2"
@@ -57,14 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resume", metavar="DIR", help="go on where a stored exploration stopped")
     parser.add_argument("--seed", type=int, metavar="N", help="of amounts and of random schedules")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-        help="change one value of the scenario, such as processes.trader.operations=2",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR",
-        help="where explorations are stored (default: %(default)s)",
-    )  # fmt: skip
+    add_places(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 

@@ -8,11 +8,10 @@ import select
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from common import pipeline, runs
+from common import pipeline
 from common.kernel.waits import TICK
 from common.process.interrupts import SIGNALS
 from common.report import text
@@ -22,7 +21,7 @@ from common.scenario.load import load
 from common.scenario.plan import plan
 from common.scenario.schedule import Token, write_token
 from common.system import System, operations_of
-from common.verbs.run import shipped
+from common.verbs.run import add_places, shipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,14 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="hide the values: say what each step will read or write before it does",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, metavar="N", help="of the amounts")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-        help="change one value of the scenario",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR",
-        help="where runs are stored (default: %(default)s)",
-    )  # fmt: skip
+    add_places(parser)
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:

@@ -22,6 +22,18 @@ from common.scenario.schedule import Schedule, Token, read_token
 from common.system import System, operations_of
 
 
+def add_places(parser: argparse.ArgumentParser) -> None:
+    """Add what every verb takes that starts processes: changed values, and where to store."""
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+        help="change one value of the scenario, such as table.store=mmap_file",
+    )  # fmt: skip
+    parser.add_argument(
+        "--out", type=Path, default=runs.OUT, metavar="DIR",
+        help="where runs are stored (default: %(default)s)",
+    )  # fmt: skip
+
+
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add the options that ``run`` and ``compare`` share."""
     parser.add_argument(
@@ -30,21 +42,11 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="SCENARIO",
         help="a YAML file, or the name of a shipped scenario",
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-        help="change one value of the scenario, such as table.store=mmap_file",
-    )  # fmt: skip
+    add_places(parser)
     parser.add_argument(
         "--seed", type=int, metavar="N", help="repeat a run's random choices (default: drawn)"
     )
     parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="run N times")
-    parser.add_argument(
-        "--out",
-        type=Path,
-        default=runs.OUT,
-        metavar="DIR",
-        help="where runs are stored (default: %(default)s)",
-    )
     parser.add_argument(
         "--keep", action="store_true",
         help="leave the kernel objects for ipcs to show; `clean` removes them",
