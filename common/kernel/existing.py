@@ -31,10 +31,21 @@ LARGEST_KEY = 0x7FFFFFFF
 # kind -> type in the file system
 _TYPES = {
     "posix_sem": stat.S_IFREG,
+    "posix_shm": stat.S_IFREG,
+    "posix_queue": stat.S_IFREG,
     "fifo": stat.S_IFIFO,
     "socket": stat.S_IFSOCK,
+    "lock_file": stat.S_IFREG,
     "file": stat.S_IFREG,
 }
+# Removal by name, and where the file system shows a name (sem_overview(7), mq_overview(7)).
+_POSIX = {
+    "posix_sem": (posix_ipc.unlink_semaphore, "/dev/shm/sem."),
+    "posix_shm": (posix_ipc.unlink_shared_memory, "/dev/shm/"),
+    "posix_queue": (posix_ipc.unlink_message_queue, "/dev/mqueue/"),
+}
+# What lies in a run's runtime directory.
+RUNTIME = ("fifo", "socket", "lock_file")
 _POSIX_NAME = re.compile("/lab-[0-9a-f]+-[0-9]+")
 
 
@@ -69,7 +80,7 @@ def can_be_made(kind: str, name: str | int, directory: Path) -> bool:
         return type(name) is int and 0 < name <= LARGEST_KEY
     if kind not in _TYPES or b"\0" in os.fsencode(str(name)) or not isinstance(name, str):
         return False
-    if kind == "posix_sem":
+    if kind in _POSIX:
         return _POSIX_NAME.fullmatch(name) is not None
     if kind == "file":
         return True
@@ -96,8 +107,8 @@ def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
                 return Found(row[column], row["cuid"], row["ctime"], creator, attached)
         return None
     try:
-        status = path(kind, str(name)).lstat()
-    except OSError:
+        status = _queue(str(name)) if kind == "posix_queue" else path(kind, str(name)).lstat()
+    except (OSError, posix_ipc.Error):
         # Whatever else the reason is: what cannot be looked at is not proven to be ours.
         return None
     if stat.S_IFMT(status.st_mode) != _TYPES[kind]:
@@ -106,13 +117,22 @@ def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
     return found if id in (None, found.id) else None
 
 
+def _queue(name: str) -> os.stat_result:
+    # /dev/mqueue may not be mounted; a queue's descriptor is a file's on Linux (mq_overview(7)).
+    queue = posix_ipc.MessageQueue(name, write=False)
+    try:
+        return os.fstat(queue.mqd)
+    finally:
+        queue.close()
+
+
 def _row(head: str, line: str) -> dict[str, int]:
     return dict(zip(head.split(), map(int, line.split()), strict=True))
 
 
 def path(kind: str, name: str) -> Path:
     """Return where the file system shows an object that is not System V's."""
-    return Path("/dev/shm", f"sem.{name[1:]}") if kind == "posix_sem" else Path(name)
+    return Path(_POSIX[kind][1] + name[1:]) if kind in _POSIX else Path(name)
 
 
 def remove(kind: str, name: str | int, found: Found) -> None:
@@ -120,8 +140,8 @@ def remove(kind: str, name: str | int, found: Found) -> None:
     try:
         if kind in SYSV:
             SYSV[kind][3](found.id)
-        elif kind == "posix_sem":
-            posix_ipc.unlink_semaphore(str(name))
+        elif kind in _POSIX:
+            _POSIX[kind][0](str(name))
         else:
             # unlink(2) takes the name itself away, never what a link points at.
             Path(str(name)).unlink()

@@ -327,5 +327,5 @@ def _removable(path: Path, made: set[str | int]) -> bool:
     mode = path.lstat().st_mode
     if stat.S_ISREG(mode):
         # Beside the ledger: what the launcher told a program that it started.
-        return path.name == FILE or path.name.endswith(".json")
+        return path.name == FILE or path.name.endswith(".json") or str(path) in made
     return str(path) in made and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))

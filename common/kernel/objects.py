@@ -7,7 +7,9 @@ Every object is in the ledger before it exists, has mode 0600, and a name that n
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ class Maker:
         self.patience = patience
         self.interrupted: Callable[[], bool] = lambda: False
         self._held: list[int] = []
+        self._inherited: list[int] = []
         self._ledger = ledger
         self._pid = os.getpid()
         self._token = names.new_token()
@@ -83,18 +86,37 @@ class Maker:
 
     def posix_sem(self, value: int) -> str:
         """Make a named POSIX semaphore with its first ``value``; returns its name."""
-        name = f"/lab-{self._token}-{len(self._ledger.entries)}"
-        entry = self._ledger.intend("posix_sem", name, value=value)
-        try:
+
+        def create(name: str) -> None:
             posix_ipc.Semaphore(name, posix_ipc.O_CREX, mode=0o600, initial_value=value).close()
-        except posix_ipc.ExistentialError:
-            self._ledger.gone(entry)
-            raise ObjectExists(f"there is a POSIX semaphore {name} already") from None
-        except posix_ipc.PermissionsError:
-            raise NotPermitted("/dev/shm is closed to this user", "ls -ld /dev/shm") from None
-        except (posix_ipc.Error, OSError, ValueError) as error:
-            raise limits.refusal("posix_sem", str(error)) from None
-        return self._finish(entry, name)
+
+        return self._posix("posix_sem", create, value=value)
+
+    def posix_shm(self, size: int) -> str:
+        """Make a zeroed POSIX shared memory object, allocated whole; returns its name."""
+
+        def create(name: str) -> None:
+            memory = posix_ipc.SharedMemory(name, posix_ipc.O_CREX, mode=0o600)
+            try:
+                # Not ftruncate(2) alone: a hole is a SIGBUS at a store when /dev/shm is full.
+                os.posix_fallocate(memory.fd, 0, size)
+            except OSError:
+                memory.unlink()
+                raise
+            finally:
+                memory.close_fd()
+
+        return self._posix("posix_shm", create, bytes=size)
+
+    def posix_queue(self, messages: int, size: int) -> str:
+        """Make a POSIX queue of at most ``messages`` of ``size`` bytes; returns its name."""
+
+        def create(name: str) -> None:
+            posix_ipc.MessageQueue(
+                name, posix_ipc.O_CREX, mode=0o600, max_messages=messages, max_message_size=size
+            ).close()
+
+        return self._posix("posix_queue", create, messages=messages, bytes=size)
 
     def fifo(self, stem: str) -> str:
         """Make a FIFO in the runtime directory; returns its path."""
@@ -105,6 +127,53 @@ class Maker:
         except OSError as error:
             raise limits.refusal("fifo", str(error)) from None
         return self._finish(entry, path)
+
+    def lock_file(self, stem: str) -> str:
+        """Make an empty file in the runtime directory, for locks on it; returns its path."""
+        path = str(self.directory / f"{stem}-{len(self._ledger.entries)}")
+        entry = self._ledger.intend("lock_file", path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            os.close(os.open(path, flags, 0o600))
+        except OSError as error:
+            raise limits.refusal("lock_file", str(error), self.directory) from None
+        return self._finish(entry, path)
+
+    def socket(self, stem: str, type: int) -> tuple[str, socket.socket]:
+        """Bind a UNIX socket of ``type`` in the runtime directory; returns its path and itself.
+
+        Raises ``MachineError`` as ``socket_path`` does. What children shall have of it they are
+        handed with ``inherit``.
+        """
+        path = self.socket_path(f"{stem}-{len(self._ledger.entries)}")
+        bound = socket.socket(socket.AF_UNIX, type)
+        try:
+            bound.bind(path)
+        except OSError as error:
+            bound.close()
+            raise limits.refusal("socket", str(error), self.directory) from None
+        self._finish(len(self._ledger.entries) - 1, path)
+        return path, bound
+
+    def inherit(self, fd: int) -> int:
+        """Hand ``fd`` to the children, which know it by this number; returns the number.
+
+        The launcher's own copy is closed by ``let_go``, or with everything else.
+        """
+        # Above what a child is given for standard input, output and error.
+        number = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+        os.close(fd)
+        self._inherited.append(number)
+        return number
+
+    def intend(self, kind: str, name: str | int) -> None:
+        """Write an object into the ledger that somebody else is about to make for this run."""
+        self._ledger.intend(kind, name)
+
+    def let_go(self) -> None:
+        """Close what only the children need: then each is told when the last one has closed it."""
+        while self._inherited:
+            os.close(self._inherited.pop())
 
     def socket_path(self, stem: str) -> str:
         """Reserve the path of a UNIX socket in the runtime directory; the caller binds it.
@@ -165,6 +234,7 @@ class Maker:
 
         What cannot be removed stays in ``leaks``; the rest is removed all the same.
         """
+        self.let_go()
         while self._held:
             os.close(self._held.pop())
         for entry in reversed(self._ledger.entries):
@@ -210,6 +280,21 @@ class Maker:
             return drawn
         raise _in_use(kind, drawn)
 
+    def _posix(self, kind: str, create: Callable[[str], None], **facts: Any) -> str:
+        name = f"/lab-{self._token}-{len(self._ledger.entries)}"
+        entry = self._ledger.intend(kind, name, **facts)
+        try:
+            create(name)
+        except posix_ipc.ExistentialError:
+            self._ledger.gone(entry)
+            raise ObjectExists(f"there is a {kind} {name} already") from None
+        except posix_ipc.PermissionsError:
+            raise NotPermitted("/dev/shm is closed to this user", "ls -ld /dev/shm") from None
+        except (posix_ipc.Error, OSError, ValueError) as error:
+            self._ledger.gone(entry)
+            raise limits.refusal(kind, str(error)) from None
+        return self._finish(entry, name)
+
     def _finish(self, entry: int, name: str) -> str:
         found = existing.find(self._ledger.entries[entry].kind, name)
         if found is not None:
@@ -237,7 +322,7 @@ def remove_dead(state: LedgerState) -> list[str]:
         if entry.kind in existing.SYSV and rebooted:
             # System V objects ended with that boot; the same key and id are somebody else's now.
             continue
-        if entry.kind in ("fifo", "socket") and not _inside(state.directory, str(entry.name)):
+        if entry.kind in existing.RUNTIME and not _inside(state.directory, str(entry.name)):
             said.append(f"left {entry.name}: it is not in a directory of this user's runs")
             continue
         found = _proven(entry, state.header.pid)

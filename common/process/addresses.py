@@ -8,6 +8,7 @@ from typing import Any
 
 from common import kinds
 from common.errors import KernelObjectError
+from common.kernel import locks
 from common.kernel.objects import Maker
 from common.kernel.tables import Memory
 from common.process import gate
@@ -31,7 +32,7 @@ def make(plan: Plan, maker: Maker, run_dir: Path) -> dict[str, Any]:
             "kind": plan.table.store.kind,
             "memory": memory,
             "names": plan.table.names,
-            "locks": [_lock(plan.table.lock, maker) for _ in range(locks_of(plan.table))],
+            "locks": _locks(plan.table.lock, locks_of(plan.table), maker),
         }
         if memory["fresh"]:
             _fill(plan.table.store.kind, memory, plan.table.rows)
@@ -90,7 +91,7 @@ def read_rows(plan: Plan, table: dict[str, Any]) -> list[list[float]]:
 def rows_of(table: TablePlan, memory: Memory) -> list[list[float]]:
     """Return the rows of an attached table as they are now."""
     width = len(table.rows[0])
-    cells = list[float](memory.cells[: len(table.rows) * width])
+    cells = memory.cells[: len(table.rows) * width].tolist()
     return [cells[at : at + width] for at in range(0, len(cells), width)]
 
 
@@ -120,9 +121,13 @@ def _write(memory: Memory, rows: list[list[float]]) -> None:
         memory.cells[at] = value
 
 
+def _locks(part: Part, count: int, maker: Maker) -> list[dict[str, Any]]:
+    rows = locks.make_rows(part.kind, part.options, count, maker)
+    return [{"kind": part.kind, "at": row} for row in rows]
+
+
 def _lock(part: Part, maker: Maker) -> dict[str, Any]:
-    module = kinds.load(kinds.LOCKS, part.kind)
-    return {"kind": part.kind, "at": module.make(module.Options(**part.options), maker)}
+    return _locks(part, 1, maker)[0]
 
 
 def _channel(channel: ChannelPlan, plan: Plan, maker: Maker) -> dict[str, Any]:
@@ -136,9 +141,14 @@ def _channel(channel: ChannelPlan, plan: Plan, maker: Maker) -> dict[str, Any]:
 
     # A reply channel is made once for each process that receives from it.
     owners = plan.group(channel.per).processes if channel.per else [""]
+    if hasattr(module, "make_for"):
+        lock = _lock(channel.lock, maker)
+        at = module.make_for(options, channel.message_size, owners, lock, maker)
+    else:
+        at = {owner: one() for owner in owners}
     return {
         "kind": channel.part.kind,
         "index": channel.index,
         "per": bool(channel.per),
-        "at": {owner: one() for owner in owners},
+        "at": at,
     }

@@ -58,6 +58,7 @@ def run(job: dict[str, Any]) -> int:
                 report = {"type": "summary", "summary": role()}
             except Leave:
                 report = {"type": "left"}
+            context.abandon()
             context.turns.over(encode(report))
             if not context.turns.again():
                 break

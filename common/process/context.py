@@ -52,7 +52,7 @@ class Context:
         self.recorder = recorder
         self.begin, self.end = recorder.begin, recorder.end
         self._reporter = reporter
-        self._open: list[Memory | Lock | Channel] = []
+        self._open: list[Lock | Channel] = []
         self._table: Memory | None = None
         self._table_locks: dict[int, Lock] = {}
         self._channels: dict[tuple[str, str, str], Channel] = {}
@@ -86,7 +86,6 @@ class Context:
         address = self._address("table")
         if self._table is None:
             memory: Memory = kinds.load(kinds.TABLES, address["kind"]).attach(address["memory"])
-            self._open.append(memory)
             self._table = memory
         return self._table
 
@@ -143,6 +142,11 @@ class Context:
         index: int = self.addresses["channels"][name]["index"]
         return index
 
+    def abandon(self) -> None:
+        """Let go of every lock, wherever the role stopped: others are to begin again, too."""
+        for opened in self._open:
+            opened.abandon()
+
     def restart(self) -> None:
         """Be as at the beginning, for a role that does it all again; what is open stays open."""
         self.random = random.Random(self._seed)
@@ -157,6 +161,8 @@ class Context:
         """Close everything that was opened, the last first."""
         while self._open:
             self._open.pop().close()
+        if self._table is not None:
+            self._table.close()
 
     def _lock(self, address: dict[str, Any], what: str) -> Lock:
         lock: Lock = kinds.load(kinds.LOCKS, address["kind"]).attach(address["at"], self.wait, what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections import Counter
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from common import kinds
 from common.history import record
 from common.kernel import limits
 from common.process import addresses
-from common.scenario.plan import Plan, ProcessPlan
+from common.scenario.plan import Part, Plan, ProcessPlan
 from common.system import System
 
 
@@ -40,6 +41,7 @@ def jobs(
             "options": process.options,
             "delays": process.delays,
             "addresses": addresses,
+            "descriptors": _descriptors(process, systems, addresses["channels"]),
             "report": report,
             "record": f"{here}/history/{process.name}.rec",
             "paper": f"{here}/paper-{process.name}.txt",
@@ -53,6 +55,26 @@ def jobs(
     ]
 
 
+def _descriptors(
+    process: ProcessPlan, systems: Mapping[str, System], channels: Mapping[str, Any]
+) -> list[int]:
+    """Return which of the launcher's descriptors a process needs: its own ends, no others."""
+    module = kinds.load(systems[process.system].roles, process.role)
+    found: set[int] = set()
+    for field in dataclasses.fields(module.Options):
+        use, name = field.metadata.get("channel"), process.options[field.name]
+        if not use or not name:
+            continue
+        channel = channels[name]
+        ends = getattr(kinds.load(kinds.CHANNELS, channel["kind"]), "descriptors", None)
+        if ends is not None:
+            # Who sends may send to everybody's; who receives has one of its own, or shares one.
+            mine = [process.name] if use != "send" and channel["per"] else channel["at"]
+            for owner in mine:
+                found.update(ends(channel["at"][owner], "send" if use == "send" else "receive"))
+    return sorted(found)
+
+
 def capacity(process: ProcessPlan, systems: Mapping[str, System]) -> int:
     """Return how many records a process will write, as far as its role knows."""
     module = kinds.load(systems[process.system].roles, process.role)
@@ -60,12 +82,17 @@ def capacity(process: ProcessPlan, systems: Mapping[str, System]) -> int:
     return count
 
 
+def _locks(lock: Part, count: int) -> list[tuple[str, Part]]:
+    together = hasattr(kinds.load(kinds.LOCKS, lock.kind), "make_rows")
+    return [(kinds.LOCKS, lock)] * (1 if together else count)
+
+
 def shortages(plan: Plan, systems: Mapping[str, System], run_dir: Path) -> list[str]:
     """Return why this machine cannot run the plan, a sentence a limit; none when it can."""
     parts = []
     if plan.table:
         parts.append((kinds.TABLES, plan.table.store))
-        parts += [(kinds.LOCKS, plan.table.lock)] * addresses.locks_of(plan.table)
+        parts += _locks(plan.table.lock, addresses.locks_of(plan.table))
     if plan.paper:
         parts.append((kinds.LOCKS, plan.paper.lock))
     for channel in plan.channels:

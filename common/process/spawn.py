@@ -37,7 +37,8 @@ def warm_up(roles: set[tuple[str, str]]) -> None:
 def fork(job: dict[str, Any], stderr: int) -> int:
     """Fork a child for ``job``; returns its pid. Raises ``MachineError`` when there is no room.
 
-    The child has a session of its own, dies with the launcher, and inherits no descriptor.
+    The child has a session of its own, dies with the launcher, and inherits no descriptor but
+    those that its job names.
     """
     launcher = os.getpid()
     sys.stdout.flush()
@@ -47,7 +48,7 @@ def fork(job: dict[str, Any], stderr: int) -> int:
         return pid
     status = child.FAILED
     try:
-        _settle(launcher, stderr)
+        _settle(launcher, stderr, job["descriptors"])
         status = child.run(job)
         sys.stderr.flush()
     except BaseException:
@@ -68,7 +69,9 @@ def execute(job: dict[str, Any], stderr: int, directory: Path) -> int:
     if pid:
         return pid
     try:
-        _settle(launcher, stderr)
+        _settle(launcher, stderr, job["descriptors"])
+        for fd in job["descriptors"]:
+            os.set_inheritable(fd, True)
         os.execve(sys.executable, command, environment)
     except BaseException:
         traceback.print_exc()
@@ -88,7 +91,7 @@ def _fork(name: str) -> int:
         ) from None
 
 
-def _settle(launcher: int, stderr: int) -> None:
+def _settle(launcher: int, stderr: int, descriptors: list[int]) -> None:
     # In the child: its own session, the launcher's fate, standard error, nothing else inherited.
     os.setsid()
     libc.prctl_die_with_parent(signal.SIGKILL)
@@ -101,4 +104,8 @@ def _settle(launcher: int, stderr: int) -> None:
     os.dup2(null, 0)
     os.dup2(stderr, 1)
     os.dup2(stderr, 2)
-    os.closerange(3, 1 << 30)
+    first = 3
+    for fd in sorted(descriptors):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, 1 << 30)

@@ -176,6 +176,9 @@ class Supervisor:
         deadlock: list[dict[str, Any]] = []
         passed: list[str] = []
         self._spawn_all(path, directory, stderr)
+        if self.direct is None:
+            # Under a schedule the launcher puts the channels back to their beginning.
+            maker.let_go()
         if self._until("start", plan.deadlines.start, self.members.all_ready):
             self.gate_ns = time.monotonic_ns()
             gate.open_gate(self.addresses["gate"], Wait(plan.deadlines.start))
@@ -271,9 +274,10 @@ class Supervisor:
     def _invite(self, pid: int, report: dict[str, Any]) -> dict[str, Any] | None:
         """Make a process of the same user that joins by itself a member; returns its job.
 
-        None when it must not join: before the gate is open, or when it has ended already.
+        None when it must not join: before the gate is open, under a schedule (who passes is
+        settled there), or when it has ended already.
         """
-        if not self.gate_ns:
+        if not self.gate_ns or self.direct is not None:
             return None
         index = len(self.members)
         name = f"guest-{index}"

@@ -40,7 +40,8 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     cells = context.table().cells
     clock, at = context.clock, context.at
     row = ROWS.index(options.currency)
-    lock = context.table_lock(row)
+    # It only reads: where the lock knows readers, they keep each other waiting for nothing.
+    lock = context.table_lock(row).reading
     held = context.lock_number(row) * (record.HELD_FIRST + record.HELD_LAST) // record.OBJECT
     first = Touch(reads=(f"{options.currency}.sell",))
     rest = Touch(reads=(f"{options.currency}.buy", f"{options.currency}.stock"))

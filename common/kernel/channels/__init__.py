@@ -6,9 +6,19 @@
   ``lock`` is the address of the lock that guards a channel in shared memory; others ignore it.
 - ``attach(address, mode, wait, what, at) -> Channel``: a child opens its end; ``mode`` is
   ``"send"`` or ``"receive"``, ``at`` the step hook of the process or None.
+- ``descriptors(address, mode) -> [int]``, where the launcher opens it and children inherit that:
+  the launcher's descriptors that a process with this end needs. A handle owns a duplicate.
+- ``make_for(options, message_size, owners, lock, maker) -> {owner: Address}``, where one object
+  serves a channel that is made for each process of a group; elsewhere one is made for each.
+- ``facts(options) -> Facts``: how it behaves where the kinds differ.
 - ``reset(address)``: take out whatever stands in it; the launcher asks while nobody uses it.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one channel makes at
   most, beside its lock.
+- ``TELLS_REMOVAL``: whether who has it open is told that the object was removed.
+- ``GUARDED = False``: the kernel synchronises, there is nothing for a lock to guard.
+- ``WALKABLE = False``: what was sent may be on its way for a while, so that "can be received now"
+  is not known, and schedules cannot be walked.
+- ``STEPS``: the steps that its calls mark, where they are more than the roles' own.
 """
 
 from __future__ import annotations
@@ -30,6 +40,30 @@ class Window(NamedTuple):
     left: int
     read: float
     written: float
+
+
+class Facts(NamedTuple):
+    """How a channel behaves, as the conformance suite finds it.
+
+    ``bounded``: a full channel makes its sender wait; elsewhere what does not fit is lost.
+    ``boundaries``: what one send gave is what one receive gets. ``many_senders`` and
+    ``many_receivers``: several may use one end. ``kept``: a message stays when its sender has
+    ended, before anybody received it. The rest are words: ``order``, ``waiting`` how a process
+    waits, ``limits``, ``persists`` when the object ends, ``named`` how another process finds it,
+    ``sender_dies`` what a sender leaves that is killed while it sends.
+    """
+
+    bounded: bool
+    boundaries: bool
+    many_senders: bool
+    many_receivers: bool
+    kept: bool
+    order: str
+    waiting: str
+    limits: str
+    persists: str
+    named: str
+    sender_dies: str
 
 
 class Channel(Protocol):
@@ -56,6 +90,9 @@ class Channel(Protocol):
 
         Blocks while the channel is empty. Raises ``WaitExpired`` and ``ObjectVanished``.
         """
+
+    def abandon(self) -> None:
+        """Let go of what only this process can free: a lock of the channel's, half a message."""
 
     def restart(self) -> None:
         """Forget what was received ahead; the launcher has emptied the channel."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import KernelObjectError, NotPermitted, ObjectVanished, WaitExpired
-from common.kernel.channels import At, Touch, Window
+from common.kernel.channels import At, Facts, Touch, Window
 from common.kernel.locks import Address
 from common.kernel.waits import Wait
 from common.options import option
@@ -48,6 +48,23 @@ class Options:
     )
     batch: bool = option(
         False, about="read many frames at once: faster, for a channel that one process receives"
+    )
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (fifo(7), pipe(7))."""
+    return Facts(
+        bounded=True,
+        boundaries=True,
+        many_senders=True,
+        many_receivers=True,
+        kept=True,
+        order="as sent; with priorities the most urgent FIFO first",
+        waiting="sleeps in poll(2)",
+        limits="records of up to PIPE_BUF = 4096 bytes stay whole; 65536 bytes in all (pipe(7))",
+        persists="its name until it is unlinked, its contents until nobody has it open",
+        named="a path",
+        sender_dies="a whole record or nothing, up to PIPE_BUF",
     )
 
 
@@ -162,6 +179,9 @@ class Fifo:
 
     def _has_any(self) -> bool:
         return bool(operator.length_hint(self._ahead) or self._poll.poll(0)) or self._wait.finishing
+
+    def abandon(self) -> None:
+        """Nothing is held."""
 
     def restart(self) -> None:
         """Forget the frames that were read ahead."""

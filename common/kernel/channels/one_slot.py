@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import KernelObjectError
-from common.kernel.channels import At, Touch, Window
+from common.kernel.channels import At, Facts, Touch, Window
 from common.kernel.locks import Address
 from common.kernel.sysv import Semaphore, set_value
 from common.kernel.tables import sysv_shm
@@ -53,6 +53,24 @@ class Options:
         "star",
         about="what says whose turn it is: the star in the slot, or the semaphores put and get",
         choices=("star", "semaphores"),
+    )
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (the lecture: server and client with `*`)."""
+    waits = options.sync == "semaphores"
+    return Facts(
+        bounded=True,
+        boundaries=True,
+        many_senders=waits,
+        many_receivers=waits,
+        kept=True,
+        order="one at a time",
+        waiting="sleeps in semtimedop(2)" if waits else "looks again and again",
+        limits="one message",
+        persists="until it is removed and nobody has it attached",
+        named="the keys of its segment and semaphores",
+        sender_dies="letters half written, which nobody is told of",
     )
 
 
@@ -165,6 +183,9 @@ class Slot:
         self.window = Window(entered, time.monotonic_ns(), THE_SLOT, THE_SLOT)
         self._tell_taken()
         return message
+
+    def abandon(self) -> None:
+        """Nothing is held."""
 
     def restart(self) -> None:
         """Do nothing: nothing is received ahead."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from common import kinds
 from common.errors import KernelObjectError
-from common.kernel.channels import At, Touch, Window
+from common.kernel.channels import At, Facts, Touch, Window
 from common.kernel.locks import Address, Lock
 from common.kernel.sysv import Semaphore, set_value
 from common.kernel.tables import sysv_shm
@@ -47,6 +47,23 @@ class Options:
     undo: bool = option(
         False,
         about="the kernel takes back what a process that ends did to put and get (SEM_UNDO): wrong",
+    )
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (the lecture: producer, shared buffer, consumer)."""
+    return Facts(
+        bounded=True,
+        boundaries=True,
+        many_senders=True,
+        many_receivers=True,
+        kept=True,
+        order="as slots were reserved",
+        waiting="sleeps in semtimedop(2)",
+        limits="as long as it was made; messages of any size that was declared",
+        persists="until it is removed and nobody has it attached",
+        named="the keys of its segment and semaphores",
+        sender_dies="a slot that is reserved and never filled: the others wait for it for ever",
     )
 
 
@@ -204,6 +221,10 @@ class Ring:
         self._put.post()
         self.window = Window(entered, left, head, head + 1)
         return message
+
+    def abandon(self) -> None:
+        """Let go of the ring's lock."""
+        self._lock.abandon()
 
     def restart(self) -> None:
         """Do nothing: nothing is received ahead."""

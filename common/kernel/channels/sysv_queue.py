@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import sysv_ipc
 
 from common.errors import KernelObjectError, LabError, MachineError, NotPermitted, ObjectVanished
-from common.kernel.channels import At, Touch, Window
+from common.kernel.channels import At, Facts, Touch, Window
 from common.kernel.locks import Address
 from common.kernel.waits import TICK, Deadline, Wait
 from common.options import option
@@ -49,6 +49,23 @@ class Options:
     )
     priorities: int = option(
         1, about="how many priorities are told apart; with 1 messages leave as they came", minimum=1
+    )
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (msgop(2), msgget(2))."""
+    return Facts(
+        bounded=True,
+        boundaries=True,
+        many_senders=True,
+        many_receivers=True,
+        kept=True,
+        order="as sent; with priorities the lowest type first, which starves the others",
+        waiting="sleeps in msgsnd(2) or msgrcv(2), which know no timeout: a timer interrupts them",
+        limits="kernel.msgmax bytes a message, kernel.msgmnb a queue, kernel.msgmni queues",
+        persists="until it is removed, or its IPC namespace ends",
+        named="a key_t; the id in each process",
+        sender_dies="a whole message or nothing",
     )
 
 
@@ -150,6 +167,9 @@ class Queue:
                 raise self._explained(error) from error
 
         return send, receive
+
+    def abandon(self) -> None:
+        """Nothing is held."""
 
     def restart(self) -> None:
         """Do nothing: nothing is received ahead."""

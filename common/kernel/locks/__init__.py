@@ -2,21 +2,59 @@
 
 - ``Options``: a frozen dataclass of :func:`common.options.option` fields; may have none.
 - ``make(options, maker) -> Address``: the launcher creates the objects, free to be taken.
+- ``make_rows(options, count, maker) -> [Address]``, where many locks share an object (a set, a
+  file, a page); elsewhere :func:`make_rows` makes them one by one.
 - ``attach(address, wait, what) -> Lock``: a child opens them; ``what`` names the lock in messages.
-- ``reset(address)``: set the objects back to free, whoever holds them; the launcher asks.
+- ``together(locks) -> Lock``, where the kernel takes several locks of one ``make_rows`` at once:
+  all or none, and it holds nothing while it waits.
+- ``reset(address)``: set the objects back to free; the launcher asks, after every process has
+  abandoned its locks.
 - ``holder(address) -> pid | None``: which process has it, as far as the kernel tells.
 - ``value(address) -> int | None``: what it stands at, 1 when free; None where there is no value.
-- ``OBJECTS``: how many objects of each kind that the kernel limits by number one lock makes.
+- ``facts(options) -> Facts``: how it behaves where the kinds differ.
+- ``EXCLUDES`` and ``TELLS_REMOVAL``: whether one process at a time is inside, and whether who has
+  it open is told that the object was removed.
+- ``OBJECTS``: how many objects of each kind that the kernel limits by number one ``make``, or one
+  ``make_rows``, makes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from common import kinds
 from common.kernel.touch import Touch
 
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
 Address = Mapping[str, Any]
+
+# What becomes of a lock whose holder is killed.
+FREED = "freed: the next one gets it and is not told"
+TOLD = "freed: the next one gets it and is told that its holder died (EOWNERDEAD)"
+HELD = "held for ever: every waiter's deadline passes"
+NOTHING = "nothing: it excludes nobody"
+
+
+class Facts(NamedTuple):
+    """How a lock behaves, as the conformance suite finds it, and what its manual page promises.
+
+    ``holder_dies`` is one of FREED, TOLD, HELD, NOTHING. ``counts``: a second release makes room
+    for two. ``inherited``: a child that the holder forks holds it too, after the holder has died.
+    The rest are words: ``waiting`` how a process waits, ``order`` who is served next, ``limits``,
+    ``persists`` when the object ends, ``named`` how another process finds it.
+    """
+
+    holder_dies: str
+    counts: bool
+    inherited: bool
+    waiting: str
+    order: str
+    limits: str
+    persists: str
+    named: str
 
 
 class Quick(NamedTuple):
@@ -45,6 +83,10 @@ class Lock(Protocol):
     """
 
     @property
+    def reading(self) -> Lock:
+        """What to hold for reading only: many readers at once where it knows them, or itself."""
+
+    @property
     def acquire(self) -> Callable[[], None]:
         """Take the lock."""
 
@@ -64,5 +106,18 @@ class Lock(Protocol):
     def giving(self) -> Touch | None:
         """What releasing touches."""
 
+    def abandon(self) -> None:
+        """Forget that it is held, and let go of it where only its holder can (see ``reset``)."""
+
     def close(self) -> None:
         """Let go of the handle; the object stays."""
+
+
+def make_rows(kind: str, options: Mapping[str, Any], count: int, maker: Maker) -> list[Address]:
+    """Make ``count`` locks of a kind, each free to be taken."""
+    module = kinds.load(kinds.LOCKS, kind)
+    chosen = module.Options(**options)
+    if hasattr(module, "make_rows"):
+        rows: list[Address] = module.make_rows(chosen, count, maker)
+        return rows
+    return [module.make(chosen, maker) for _ in range(count)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common.kernel.locks import Address, Quick
+from common.kernel.locks import NOTHING, Address, Facts, Lock, Quick
 from common.kernel.waits import Wait
 
 if TYPE_CHECKING:
@@ -25,6 +25,20 @@ OBJECTS: dict[str, int] = {}
 @dataclass(frozen=True)
 class Options:
     """None."""
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves."""
+    return Facts(
+        holder_dies=NOTHING,
+        counts=False,
+        inherited=False,
+        waiting="nobody ever waits",
+        order="none",
+        limits="none",
+        persists="there is no object",
+        named="it has no name",
+    )
 
 
 def make(options: Options, maker: Maker) -> dict[str, Any]:
@@ -59,6 +73,14 @@ class NoLock:
     def __init__(self) -> None:
         self.acquire = self.release = _nothing
         self.quick = Quick(None, (), _nothing, None, (), lambda error: error)
+
+    @property
+    def reading(self) -> Lock:
+        """Itself."""
+        return self
+
+    def abandon(self) -> None:
+        """Nothing is held."""
 
     def close(self) -> None:
         """Nothing is open."""

@@ -16,7 +16,7 @@ import posix_ipc
 
 from common.errors import KernelObjectError, NotPermitted, ObjectVanished
 from common.kernel import touch
-from common.kernel.locks import Address, Quick
+from common.kernel.locks import HELD, Address, Facts, Lock, Quick
 from common.kernel.waits import Wait
 
 if TYPE_CHECKING:
@@ -33,6 +33,20 @@ OBJECTS = {"posix_sem": 1}
 @dataclass(frozen=True)
 class Options:
     """None."""
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (sem_overview(7), sem_wait(3))."""
+    return Facts(
+        holder_dies=HELD,
+        counts=True,
+        inherited=False,
+        waiting="sleeps in sem_timedwait(3)",
+        order="not promised; about first come on Linux, and who finds it free overtakes",
+        limits="room in /dev/shm; a value of at most 2147483647",
+        persists="until it is unlinked and nobody has it open, or the machine reboots",
+        named="a POSIX IPC name (/dev/shm/sem.NAME on Linux)",
+    )
 
 
 def make(options: Options, maker: Maker) -> dict[str, Any]:
@@ -82,14 +96,19 @@ class PosixSemaphoreLock:
     """The lock of one process; ``acquire`` and ``release`` are closures over the bare calls."""
 
     def __init__(self, semaphore: posix_ipc.Semaphore, wait: Wait, what: str) -> None:
-        self.acquire, self.release, self.quick = _calls(semaphore, wait, what)
+        self.acquire, self.release, self.abandon, self.quick = _calls(semaphore, wait, what)
         self.taking, self.giving = touch.of_lock(what, lambda: semaphore.value > 0)
         self.close = semaphore.close
+
+    @property
+    def reading(self) -> Lock:
+        """Itself: a semaphore knows no readers."""
+        return self
 
 
 def _calls(
     semaphore: posix_ipc.Semaphore, wait: Wait, what: str
-) -> tuple[Callable[[], None], Callable[[], None], Quick]:
+) -> tuple[Callable[[], None], Callable[[], None], Callable[[], None], Quick]:
     # Closures: no attribute is looked up and no call is forwarded where the lock is free.
     take, give, busy = semaphore.acquire, semaphore.release, posix_ipc.BusyError
     held = False
@@ -119,5 +138,10 @@ def _calls(
         held = False
         give()
 
+    def abandon() -> None:
+        nonlocal held
+        held = False
+
     bare = functools.partial(take, 0)
-    return acquire, release, Quick(bare, busy, stand, give, (), lambda error: error)
+    quick = Quick(bare, busy, stand, give, (), lambda error: error)
+    return acquire, release, abandon, quick

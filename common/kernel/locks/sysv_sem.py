@@ -14,7 +14,7 @@ import sysv_ipc
 
 from common.errors import KernelObjectError
 from common.kernel import touch
-from common.kernel.locks import Address, Quick
+from common.kernel.locks import FREED, HELD, Address, Facts, Lock, Quick
 from common.kernel.sysv import Semaphore, get_value, last_pid, set_value
 from common.kernel.waits import Wait
 from common.options import option
@@ -37,6 +37,20 @@ class Options:
     undo: bool = option(
         True,
         about="the kernel frees the lock when its holder dies (SEM_UNDO); false: it never does",
+    )
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (semop(2), semget(2))."""
+    return Facts(
+        holder_dies=FREED if options.undo else HELD,
+        counts=True,
+        inherited=False,
+        waiting="sleeps in semtimedop(2)",
+        order="first come, first served on Linux; a newcomer that finds it free overtakes",
+        limits="semmni sets (fourth of kernel.sem); a value of at most 32767",
+        persists="until it is removed, or its IPC namespace ends",
+        named="a key_t; the id in each process",
     )
 
 
@@ -72,7 +86,7 @@ class SysvSemaphoreLock:
     """The lock of one process; ``acquire`` and ``release`` are closures over the bare calls."""
 
     def __init__(self, semaphore: Semaphore, what: str) -> None:
-        self.acquire, self.release = _calls(semaphore, what)
+        self.acquire, self.release, self.abandon = _calls(semaphore, what)
         self.quick = Quick(
             semaphore.take,
             sysv_ipc.BusyError,
@@ -84,8 +98,15 @@ class SysvSemaphoreLock:
         self.taking, self.giving = touch.of_lock(what, lambda: semaphore.value > 0)
         self.close = semaphore.close
 
+    @property
+    def reading(self) -> Lock:
+        """Itself: a semaphore knows no readers."""
+        return self
 
-def _calls(semaphore: Semaphore, what: str) -> tuple[Callable[[], None], Callable[[], None]]:
+
+def _calls(
+    semaphore: Semaphore, what: str
+) -> tuple[Callable[[], None], Callable[[], None], Callable[[], None]]:
     # Closures: no attribute is looked up and no call is forwarded where the lock is free.
     take, give = semaphore.take, semaphore.give
     busy, missing = sysv_ipc.BusyError, sysv_ipc.ExistentialError
@@ -112,4 +133,8 @@ def _calls(semaphore: Semaphore, what: str) -> tuple[Callable[[], None], Callabl
         except missing:
             raise semaphore.vanished() from None
 
-    return acquire, release
+    def abandon() -> None:
+        nonlocal held
+        held = False
+
+    return acquire, release, abandon

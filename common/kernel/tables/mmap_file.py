@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.errors import KernelObjectError, NotPermitted, ObjectVanished
 from common.kernel.locks import Address
+from common.kernel.tables import Facts
 from common.options import option
 
 if TYPE_CHECKING:
@@ -31,6 +32,17 @@ class Options:
 
     path: str = option(
         "exchange.dat", about="the file, relative to the directory that holds the scenario's runs"
+    )
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (mmap(2))."""
+    return Facts(
+        outlives=True,
+        access="one aligned load or store",
+        limits="room on the disk, asked for before it is mapped (a hole is a SIGBUS)",
+        persists="until the file is removed; across a power cut only what was synced (msync(2))",
+        named="a path",
     )
 
 

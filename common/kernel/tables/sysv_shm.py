@@ -13,6 +13,7 @@ import sysv_ipc
 
 from common.errors import NotPermitted, ObjectVanished
 from common.kernel.locks import Address
+from common.kernel.tables import Facts
 from common.options import option
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ class Options:
         "left out, each run draws its own",
         minimum=1,
         maximum=0x7FFFFFFF,
+    )
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (shmget(2), shmat(2))."""
+    return Facts(
+        outlives=False,
+        access="one aligned load or store",
+        limits="shmmni segments, shmmax bytes each; fixed when it is made",
+        persists="until it is removed and nobody has it attached, or its IPC namespace ends",
+        named="a key_t; the id in each process",
     )
 
 

@@ -1,0 +1,136 @@
+"""Runs one experiment in a process of its own, and removes whatever it leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import shutil
+import signal
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common import names
+from common.claims.claim import UNDECIDED, VERDICTS, Experiment, Shown
+from common.claims.lab import Lab
+from common.errors import LabError, StoredRunError
+from common.kernel import libc
+from common.kernel.ledger import Ledger, read_ledger
+from common.kernel.objects import Maker, remove_dead
+from common.system import System
+
+# An experiment that has not ended by then never will (s).
+DEADLINE = 30.0
+
+
+@dataclasses.dataclass
+class Result:
+    """What came of one experiment: a verdict for each of its claims, and its notes."""
+
+    experiment: Experiment
+    shown: dict[str, Shown]
+    notes: list[str]
+    seconds: float
+
+
+def conduct(experiment: Experiment, systems: Mapping[str, System]) -> Result:
+    """Run ``experiment``; whatever it does to its own process, this one is not touched.
+
+    An experiment that fails, or does not end, is undecided, with the reason; its processes are
+    killed and its objects removed.
+    """
+    begun = time.monotonic()
+    directory = names.make_runtime_directory()
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(reading)
+        _perform(experiment, systems, directory, writing)
+    os.close(writing)
+    try:
+        said = _heard(reading, begun + DEADLINE)
+    finally:
+        os.close(reading)
+        with contextlib.suppress(ProcessLookupError):
+            # A session of its own: what it started ends with it.
+            os.killpg(pid, signal.SIGKILL)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        _clean(directory)
+    return _result(experiment, said, status, time.monotonic() - begun)
+
+
+def _perform(
+    experiment: Experiment, systems: Mapping[str, System], directory: Path, writing: int
+) -> None:
+    # In a child: never returns.
+    os.setsid()
+    libc.prctl_die_with_parent(signal.SIGKILL)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    said: dict[str, Any] = {}
+    try:
+        ledger = Ledger.create(directory, scenario=experiment.name, run_dir=str(directory))
+        lab = Lab(Maker(ledger, directory, directory), directory, systems)
+        try:
+            seen = experiment.work(lab)
+            said["shown"] = seen if not isinstance(seen, Shown) else {"": seen}
+        finally:
+            said["notes"] = lab.notes
+            lab.close()
+    except LabError as error:
+        said["error"] = str(error)
+    except BaseException as error:
+        said["error"] = f"{type(error).__name__}: {error}"
+        if os.environ.get("LAB_DEBUG"):
+            traceback.print_exc()
+    os.set_blocking(writing, True)
+    data = json.dumps(said, default=str).encode()
+    while data:
+        data = data[os.write(writing, data) :]
+    os._exit(0)
+
+
+def _heard(reading: int, end: float) -> bytes:
+    """Return all that is said until the other side closes, or ``end`` comes."""
+    poll = select.poll()
+    poll.register(reading, select.POLLIN)
+    said = b""
+    while poll.poll(max(0.0, end - time.monotonic()) * 1000):
+        more = os.read(reading, 1 << 16)
+        if not more:
+            break
+        said += more
+        # A process that it started may hold the pipe open: the end of the document is enough.
+        with contextlib.suppress(ValueError):
+            json.loads(said)
+            break
+    return said
+
+
+def _result(experiment: Experiment, said: bytes, status: int, seconds: float) -> Result:
+    try:
+        document = json.loads(said)
+    except ValueError:
+        how = f"it was ended by signal {-status}" if status < 0 else "it said nothing"
+        document = {"error": f"after {seconds:.1f} s {how}"}
+    shown = {name: Shown(*each) for name, each in document.get("shown", {}).items()}
+    every: dict[str, Shown] = {}
+    for claim in experiment.claims:
+        found = shown.get(claim.name) or shown.get("")
+        if found is None or found.verdict not in VERDICTS:
+            why = document.get("error", "the experiment says nothing about it")
+            found = Shown(UNDECIDED, "", f"the experiment {experiment.name} failed: {why}")
+        every[claim.name] = found
+    return Result(experiment, every, document.get("notes", []), seconds)
+
+
+def _clean(directory: Path) -> None:
+    # What it could not remove itself, having been killed; then its directory and all its files.
+    with contextlib.suppress(StoredRunError):
+        remove_dead(read_ledger(directory))
+    shutil.rmtree(directory, ignore_errors=True)
