@@ -65,8 +65,8 @@ def still_there(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
         kind, name = entry["kind"], entry["name"]
         if kind in tables:
             there = any(f"{row['key']:#x}" == name for row in existing.listed(tables[kind]))
-        elif kind == "posix_sem":
-            there = Path(f"/dev/shm/sem.{name.lstrip('/')}").exists()
+        elif kind.startswith("posix_"):
+            there = existing.find(kind, name) is not None
         else:
             there = Path(name).exists() and not entry.get("kept")
         if there:

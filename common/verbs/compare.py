@@ -1,19 +1,23 @@
-"""Run a scenario's variants in alternation and set them side by side."""
+"""Run a scenario's variants in alternation, or with every lock and table, side by side."""
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from common.errors import UsageError
 from common.report import comparison, text
 from common.report.document import exit_status, worst
+from common.report.matrix import matrix_text
 from common.report.progress import Progress
 from common.scenario.load import Scenario
+from common.scenario.matrix import axes, cells
 from common.scenario.plan import plan
 from common.system import System
-from common.verbs.run import add_common, check_live, load_all, narration, perform
+from common.verbs.run import add_common, check_live, load_all, narration, perform, shipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +26,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--variant", metavar="A,B", help="the variants to compare (default: all of the scenario)"
     )
+    parser.add_argument(
+        "--matrix", metavar="AXES",
+        help="instead of variants: every kind of these, of lock, table and channel (lock,table)",
+    )  # fmt: skip
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Compare the variants of every scenario; returns the most serious exit status."""
     check_live(arguments)
+    if arguments.matrix:
+        return _matrix(arguments, systems)
     loaded = load_all(arguments, systems)
     comparisons = []
     statuses = []
@@ -49,6 +59,44 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     if arguments.json:
         single = len(loaded) == 1
         print(json.dumps(comparisons[0] if single else {"comparisons": comparisons}, indent=2))
+    return worst(statuses)
+
+
+def _matrix(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
+    """Run every scenario with every combination of kinds; returns the most serious exit status."""
+    if arguments.variant:
+        raise UsageError("a matrix takes the place of the variants", "leave --variant out")
+    named = axes(arguments.matrix)
+    every = {path: cells(shipped(path), systems, arguments.settings, named)
+             for path in arguments.scenarios}  # fmt: skip
+    narrate = narration(arguments, "warnings")
+    progress = Progress(running=narrate != "all" and not arguments.live)
+    documents = []
+    statuses: list[int] = []
+    for combinations in every.values():
+        first = combinations[0].planned(arguments.seed).seed
+        found: list[dict[str, Any]] = [
+            {"kinds": cell.kinds, "variant": cell.variant, "runs": []} for cell in combinations
+        ]
+        # In turns, as variants are: a machine that slows down slows all of them.
+        for turn, at in itertools.product(range(arguments.repeat), range(len(found))):
+            planned = combinations[at].planned(first + turn)
+            words = " ".join(found[at]["kinds"].values())
+            progress.start(f"{planned.scenario} {words} {turn + 1}/{arguments.repeat}")
+            document = perform(planned, systems, arguments, narrate, progress)
+            found[at]["runs"].append(document)
+            statuses.append(exit_status(document))
+            if document["interrupted"]:
+                break
+        ran = [cell for cell in found if cell["runs"]]
+        name = ran[0]["runs"][0]["scenario"]
+        documents.append({"scenario": name, "axes": named, "cells": ran})
+        if not arguments.json:
+            print(matrix_text(name, named, ran), flush=True)
+        if any(status >= 128 for status in statuses):
+            break
+    if arguments.json:
+        print(json.dumps(documents[0] if len(every) == 1 else {"matrices": documents}, indent=2))
     return worst(statuses)
 
 
