@@ -68,15 +68,15 @@ def test_what_is_no_matrix_is_refused(words: tuple[str, ...], said: str, tmp_pat
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_scenario_that_promises_nothing_without_its_lock_has_no_matrix_of_locks(
+def test_a_scenario_that_promises_nothing_with_a_lock_has_no_matrix_of_locks(
     tmp_path: Path,
 ) -> None:
-    """What to expect of `none` would be a guess."""
+    """What to expect of one would be a guess."""
     done = launch(
         "compare", "exchange/script", "--matrix", "lock", "--out", str(tmp_path / "runs")
     )
     assert done.status == 2
-    assert "no variant without its lock" in done.err
+    assert "no variant with a lock everywhere" in done.err
 
 
 def test_a_surprise_stands_out_and_names_its_run() -> None:
