@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from common import kinds
+from common.claims.claim import MECHANISMS
+from common.report import catalogue
 from common.system import System
 
-FAMILIES = {
-    "locks": kinds.LOCKS,
-    "tables": kinds.TABLES,
-    "channels": kinds.CHANNELS,
-    "properties": kinds.PROPERTIES,
-}
+FAMILIES = catalogue.FAMILIES | {"properties": kinds.PROPERTIES, "mechanisms": MECHANISMS}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,10 +22,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "what", nargs="?", choices=["scenarios", "roles", *FAMILIES], help="only this family"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print how every mechanism behaves, as a page"
+    )
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Print each family with its kinds and their first sentence."""
+    if arguments.markdown:
+        print(catalogue.markdown())
+        return 0
+    if arguments.what in catalogue.FAMILIES:
+        # One family of mechanisms: with all that is known of each.
+        if arguments.json:
+            found = [dataclasses.asdict(entry) for entry in catalogue.entries(arguments.what)]
+            print(json.dumps({arguments.what: found}, indent=2))
+        else:
+            print(catalogue.text(arguments.what))
+        return 0
     families = {"scenarios": _scenarios(), "roles": _roles(systems)}
     for family, package in FAMILIES.items():
         families[family] = {
