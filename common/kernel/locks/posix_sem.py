@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import posix_ipc
 
 from common.errors import KernelObjectError, NotPermitted, ObjectVanished
-from common.kernel import touch
+from common.kernel import posix, touch
 from common.kernel.locks import HELD, Address, Facts, Lock, Quick
 from common.kernel.waits import Wait
 
@@ -67,13 +67,8 @@ def attach(address: Address, wait: Wait, what: str) -> PosixSemaphoreLock:
 
 
 def reset(address: Address) -> None:
-    """Set the semaphore back to 1; there is no call for it, so it is taken and given."""
-    semaphore = posix_ipc.Semaphore(address["name"])
-    while semaphore.value > 1:
-        semaphore.acquire(0)
-    while semaphore.value < 1:
-        semaphore.release()
-    semaphore.close()
+    """Set the semaphore back to 1."""
+    posix.set_value(address["name"], 1)
 
 
 def holder(address: Address) -> int | None:
@@ -83,13 +78,7 @@ def holder(address: Address) -> int | None:
 
 def value(address: Address) -> int | None:
     """Return the semaphore's value; None when it is gone."""
-    try:
-        semaphore = posix_ipc.Semaphore(address["name"])
-    except posix_ipc.Error:
-        return None
-    found: int = semaphore.value
-    semaphore.close()
-    return found
+    return posix.get_value(address["name"])
 
 
 class PosixSemaphoreLock:

@@ -1,0 +1,85 @@
+"""Slots in shared memory, taken and filled in turn: the lecture's shared buffer, without its locks.
+
+Layout: head and tail, 8 bytes each, which grow without wrapping (slot = position % slots); then
+the slots: length, 8 bytes, and the message, rounded up to 8. A position is one aligned load or
+store; the copy of a message is many and not atomic. Who uses them keeps others out meanwhile.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from common.kernel.locks import Address
+from common.kernel.tables import sysv_shm
+from common.kernel.touch import Touch
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# Cells of 8 bytes.
+HEAD, TAIL, FIRST = range(3)
+
+
+def make(slots: int, message_size: int, maker: Maker) -> dict[str, Any]:
+    """Make empty slots; returns their address."""
+    width = 1 + -(-message_size // 8)
+    memory = sysv_shm.make(sysv_shm.Options(), (FIRST + slots * width) * 8, maker)
+    address = {"memory": memory, "slots": slots, "message_size": message_size}
+    clear(address)
+    return address
+
+
+def clear(address: Address) -> None:
+    """Empty the slots, positions and all; nobody may be using them."""
+    size, slots = address["message_size"], address["slots"]
+    width = 1 + -(-size // 8)
+    opened = sysv_shm.attach(address["memory"])
+    used = (FIRST + slots * width) * 8
+    opened.bytes[:used] = bytes(used)
+    with opened.bytes.cast("q") as view:
+        # A slot that a race leaves unfilled reads as zeros of full length, which no checksum takes.
+        for slot in range(slots):
+            view[FIRST + slot * width] = size
+    opened.close()
+
+
+class Slots:
+    """The slots as one process has them open; ``cells`` holds the positions HEAD and TAIL."""
+
+    def __init__(self, address: Address) -> None:
+        self.count: int = address["slots"]
+        self.size: int = address["message_size"]
+        self._width = 1 + -(-self.size // 8)
+        self._memory = sysv_shm.attach(address["memory"])
+        self._bytes = self._memory.bytes
+        self.cells = self._bytes.cast("q")
+
+    def fill(self, position: int, message: bytes) -> None:
+        """Copy ``message`` into the slot of ``position``."""
+        slot = FIRST + position % self.count * self._width
+        start = slot * 8 + 8
+        self.cells[slot] = len(message)
+        self._bytes[start : start + len(message)] = message
+
+    def look(self, position: int) -> bytes:
+        """Return the message in the slot of ``position``."""
+        slot = FIRST + position % self.count * self._width
+        start = slot * 8 + 8
+        return self._bytes[start : start + self.cells[slot]].tobytes()
+
+    def close(self) -> None:
+        """Let go of the memory."""
+        self.cells.release()
+        self._memory.close()
+
+
+class Touches:
+    """What the steps between reserving a slot and telling the other side touch."""
+
+    def __init__(self, what: str, slots: int) -> None:
+        tail, head = f"tail of {what}", f"head of {what}"
+        self.read_tail, self.move_tail = Touch(reads=(tail,)), Touch(changes=(tail,))
+        self.read_head, self.move_head = Touch(reads=(head,)), Touch(changes=(head,))
+        names = [f"slot {number} of {what}" for number in range(slots)]
+        self.fill = [Touch(changes=(name,)) for name in names]
+        self.look = [Touch(reads=(name,)) for name in names]
