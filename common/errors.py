@@ -11,7 +11,8 @@
     ├── KernelObjectError     4  a kernel object is not as it should be
     │   ├── ObjectExists         somebody else holds the name or key
     │   ├── ObjectVanished       it was removed while in use
-    │   └── NotPermitted         it belongs to somebody else
+    │   ├── NotPermitted         it belongs to somebody else
+    │   └── PeerLost             who was to answer closed the connection or died
     ├── WaitExpired           4  a wait reached its deadline
     └── ProcessError          4  a process of the run failed
         └── ProcessLost          one that was led died, failed or stood still
@@ -104,6 +105,14 @@ class ObjectVanished(KernelObjectError):
 
 class NotPermitted(KernelObjectError):
     """A kernel object belongs to somebody else or has the wrong mode."""
+
+
+class PeerLost(KernelObjectError):
+    """The other end of a connection closed it, or died, before it answered.
+
+    Nobody can know from here whether it did what it was asked (Birrell and Nelson, "Implementing
+    Remote Procedure Calls", 1984).
+    """
 
 
 class WaitExpired(LabError):

@@ -28,7 +28,8 @@ def option(
     inclusive bounds of a number (or of a list's length); ``choices`` the allowed words. An option
     that names a channel says with ``channel`` what the role does with it (``"send"``,
     ``"receive"``, or ``"answer"``: it receives from its own, made `per` process, what it asked
-    for, and never has to be told that the channel is drained) and with ``message`` how many bytes
+    for, and never has to be told that the channel is drained; ``"call"`` and ``"serve"`` where
+    what is sent is answered on the same connection) and with ``message`` how many bytes
     its messages have. A list default is copied.
     """
     metadata = {

@@ -46,6 +46,11 @@ class Experiment(NamedTuple):
     claims: tuple[Claim, ...]
     work: Callable[[Lab], Seen]
 
+    @property
+    def setup(self) -> str:
+        """What is set up and done, in words."""
+        return " ".join((self.work.__doc__ or "").split())
+
 
 def holds(fact: bool, figure: str, why: str) -> Shown:
     """Return HOLDS where ``fact`` is true, and FAILS where it is not."""

@@ -84,14 +84,17 @@ class Lab:
             plan(loaded, variant, None, self.systems), self.systems, out, narrate="nothing"
         )
 
-    def compile(self, source: str) -> str | None:
-        """Compile a C program with the system's compiler; returns its path, None without one."""
+    def compile(self, source: str, *flags: str) -> str | None:
+        """Compile a C program with the system's compiler; returns its path, None without one.
+
+        ``flags`` are the compiler's: ``-O2``.
+        """
         compiler = shutil.which("cc") or shutil.which("gcc")
         if compiler is None:
             return None
         program = str(self.directory / f"program-{names.new_token()}")
         subprocess.run(
-            [compiler, "-x", "c", "-w", "-o", program, "-"],
+            [compiler, *flags, "-x", "c", "-w", "-o", program, "-"],
             input=source.encode(), check=True, capture_output=True, timeout=PATIENCE * 4,
         )  # fmt: skip
         return program

@@ -105,10 +105,11 @@ def explore(
     """Walk schedules of ``plan`` within ``budget``; the processes are started once.
 
     ``reduce`` None leaves it to the number of interleavings; ``saved`` goes on where an earlier
-    walk stopped. Raises ``UsageError`` for a scenario whose schedules have no end, ``MachineError``
-    and ``KernelObjectError`` when it cannot run.
+    walk stopped. Raises ``UsageError`` for a scenario whose schedules have no end or cannot be
+    told, ``MachineError`` and ``KernelObjectError`` when it cannot run.
     """
     _refuse_endless(plan, systems)
+    _refuse_unwalkable(plan)
     exploration = _Exploration(plan, systems, strategy, options, budget, reduce, saved, progress)
     nobody = lambda _event, **_facts: None  # noqa: E731
     supervisor = Supervisor(plan, systems, run_dir, base, nobody, direct=exploration.direct)
@@ -136,6 +137,17 @@ def _refuse_endless(plan: Plan, systems: Mapping[str, System]) -> None:
             raise UsageError(
                 f"{process.name} works until it is told to finish: its schedules have no end",
                 f"--set processes.{process.group}.{endless}=2",
+            )
+
+
+def _refuse_unwalkable(plan: Plan) -> None:
+    for channel in plan.channels:
+        kind = channel.part.kind
+        if not getattr(kinds.load(kinds.CHANNELS, kind), "WALKABLE", True):
+            raise UsageError(
+                f"schedules with channel {channel.name} cannot be walked: what was sent through a "
+                f"{kind} may be on its way, and nobody can tell who could receive it",
+                f"--set channels.{channel.name}=pipe, or another kind that keeps what it was given",
             )
 
 

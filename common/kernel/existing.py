@@ -108,7 +108,7 @@ def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
         return None
     try:
         status = _queue(str(name)) if kind == "posix_queue" else path(kind, str(name)).lstat()
-    except (OSError, posix_ipc.Error):
+    except (OSError, ValueError, posix_ipc.Error):
         # Whatever else the reason is: what cannot be looked at is not proven to be ours.
         return None
     if stat.S_IFMT(status.st_mode) != _TYPES[kind]:

@@ -18,6 +18,14 @@ CHILD_FDS, LAUNCHER_FDS_EACH, LAUNCHER_FDS = 6, 2, 64
 # Resident memory that one forked child costs (measured: 0.7 MB; with room).
 CHILD_BYTES = 2 << 20
 SHM = Path("/dev/shm")
+MQUEUE = Path("/proc/sys/fs/mqueue")
+# What the kernel keeps for each message of a POSIX queue beside its bytes, and for each level of
+# priority, of which there are no more than messages (getrlimit(2), RLIMIT_MSGQUEUE).
+MESSAGE_BYTES, LEVEL_BYTES, MOST_LEVELS = 48, 48, 32768
+# With this capability the sysctls do not count, but limits built into the kernel do: HARD_MSGMAX,
+# HARD_MSGSIZEMAX (mq_overview(7)). None stands for no limit.
+CAP_SYS_RESOURCE = 24
+_HARD = {"msg_max": 65536, "msgsize_max": 16 << 20, "queues_max": None}
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,34 @@ def sysv(kind: str) -> Limit:
     return Limit(f"{what} (kernel.{name})", value, used, f"sysctl kernel.{name}={{enough}}")
 
 
+def mqueue(name: str) -> int | None:
+    """Return what holds of fs.mqueue.``name`` for this process; None where nothing does.
+
+    ``name`` is queues_max, msg_max or msgsize_max. Raises ``OSError`` on a kernel without POSIX
+    message queues.
+    """
+    value = int((MQUEUE / name).read_text())
+    return _HARD[name] if _may_exceed() else value
+
+
+def queue_bytes(messages: int, size: int) -> int:
+    """Return what a POSIX queue of so many messages of ``size`` bytes counts for its user."""
+    return messages * (size + MESSAGE_BYTES) + min(messages, MOST_LEVELS) * LEVEL_BYTES
+
+
+def queue_bytes_allowed() -> int | None:
+    """Return how many bytes all POSIX queues of this user may have; None: as many as it likes."""
+    allowed = resource.getrlimit(resource.RLIMIT_MSGQUEUE)[0]
+    return None if allowed == resource.RLIM_INFINITY else allowed
+
+
+def _may_exceed() -> bool:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> CAP_SYS_RESOURCE & 1)
+    return False
+
+
 def refusal(kind: str, reason: str, directory: Path = SHM) -> MachineError:
     """Return the error for an object that the kernel refused, naming the limit that it may be."""
     if kind in existing.SYSV:
@@ -74,11 +110,39 @@ def refusal(kind: str, reason: str, directory: Path = SHM) -> MachineError:
         if limit.used >= limit.value:
             return MachineError(message, f"ipcs shows them; {_mend(limit, limit.value * 2)}")
         return MachineError(message, "not their number: see kernel.shmmax and free memory")
+    if kind == "posix_queue":
+        return _refused_queue(reason)
+    if kind in ("pipe", "socketpair"):
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return MachineError(
+            f"the kernel refuses a {kind} ({reason}): a process may have {files} open files",
+            "ulimit -n, fs.file-max, or fewer channels",
+        )
     free = free_bytes(directory)
     return MachineError(
         f"the system refuses a {kind} ({reason}): {free} bytes are free in {directory}",
         f"df {directory}",
     )
+
+
+def _refused_queue(reason: str) -> MachineError:
+    message = f"the kernel refuses a posix_queue ({reason})"
+    try:
+        values = {name: mqueue(name) for name in _HARD}
+    except OSError:
+        return MachineError(
+            "POSIX message queues are unsupported here: /proc/sys/fs/mqueue cannot be read",
+            "a kernel built with CONFIG_POSIX_MQUEUE is needed",
+        )
+    if "open" in reason and "files" in reason:
+        # EMFILE: it rarely means files (mq_open(3)).
+        return MachineError(
+            f"{message}: it would exceed RLIMIT_MSGQUEUE, {queue_bytes_allowed()} bytes in all "
+            "queues of this user",
+            "ulimit -q, a smaller capacity, or remove queues that are left over",
+        )
+    told = ", ".join(f"fs.mqueue.{name} = {value}" for name, value in values.items())
+    return MachineError(f"{message}: {told}", "fewer queues, or raise the one that is too low")
 
 
 def free_bytes(directory: Path) -> int:
@@ -111,11 +175,14 @@ def shortages(
     record_bytes: int,
     run_dir: Path,
     posix_semaphores: int = 0,
+    posix_queues: int = 0,
+    posix_queue_bytes: int = 0,
 ) -> list[str]:
     """Return why this machine cannot run it: one sentence a limit; none when it can.
 
-    ``processes``, semaphore ``sets``, ``segments``, ``queues`` and ``posix_semaphores`` are what
-    the run makes, ``record_bytes`` what its history takes in ``run_dir``.
+    ``processes``, semaphore ``sets``, ``segments``, ``queues``, ``posix_semaphores`` and
+    ``posix_queues`` are what the run makes, ``posix_queue_bytes`` what the latter count for their
+    user (see ``queue_bytes``), ``record_bytes`` what its history takes in ``run_dir``.
     """
     said = []
     try:
@@ -125,9 +192,32 @@ def shortages(
         said.append(f"System V IPC is unsupported on this machine: {error}")
     if posix_semaphores and not (SHM.is_dir() and os.access(SHM, os.W_OK)):
         said.append(f"POSIX semaphores are unsupported on this machine: {SHM} is not writable")
+    if posix_queues:
+        said += _short_of_queues(posix_queues, posix_queue_bytes)
     said += [_short(limit, need) for limit, need in _processes(processes)]
     said.append(_short(_disk(run_dir), record_bytes))
     return [sentence for sentence in said if sentence]
+
+
+def _short_of_queues(count: int, size: int) -> list[str]:
+    # How much of it other runs use the kernel tells nobody: enough in all may be too little now.
+    try:
+        most = mqueue("queues_max")
+    except OSError:
+        return ["POSIX message queues are unsupported on this machine: no /proc/sys/fs/mqueue"]
+    said = []
+    if most is not None and count > most:
+        said.append(
+            f"POSIX queues (fs.mqueue.queues_max): {count} needed, {most} allowed on the machine; "
+            f"mend: sysctl fs.mqueue.queues_max={count}"
+        )
+    allowed = queue_bytes_allowed()
+    if allowed is not None and size > allowed:
+        said.append(
+            f"bytes of POSIX queues (RLIMIT_MSGQUEUE): {size} needed, {allowed} allowed in all "
+            f"queues of a user; mend: ulimit -q {size}, or a smaller capacity"
+        )
+    return said
 
 
 def _processes(count: int) -> list[tuple[Limit, int]]:

@@ -1,17 +1,107 @@
-"""A file that outlives the runs that map it, held by one run at a time."""
+"""Files that processes share: one that outlives its runs is held by one of them at a time."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
+import mmap
 import os
 import stat
 import time
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
-from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectExists
+from common.errors import (
+    KernelObjectError,
+    MachineError,
+    NotPermitted,
+    ObjectExists,
+    ObjectVanished,
+)
+from common.kernel.locks import Address
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.1
+
+# What open(2) says when the file has gone, or something else (a link, a directory) has its name.
+_REPLACED = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR, errno.ENXIO)
+
+
+class Mapped:
+    """Memory that is mapped from a descriptor, as bytes and as doubles."""
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self.bytes = memoryview(memory)
+        # A file of an earlier run may end within a double.
+        self.cells = self.bytes[: len(memory) // 8 * 8].cast("d")
+
+    def close(self) -> None:
+        """Release the views, then unmap; a view that somebody still has keeps it mapped."""
+        self.cells.release()
+        self.bytes.release()
+        with contextlib.suppress(BufferError):
+            self._memory.close()
+
+
+def make_lasting(relative: str, size: int, maker: Maker) -> dict[str, Any]:
+    """Make the file of a table, or take the one of an earlier run, and hold it for this run alone.
+
+    ``fresh`` says that it holds zeros only. Raises ``KernelObjectError`` for a path that leads
+    out of the directory, ``NotPermitted`` for what is not a plain file of ours, ``ObjectExists``
+    when another run does not let go of it, ``MachineError`` when the disk is full.
+    """
+    inside = PurePath(relative)
+    if inside.is_absolute() or ".." in inside.parts or not inside.parts:
+        raise KernelObjectError(
+            f"the table's file {relative!r} is not inside {maker.base}",
+            "give a path relative to the directory that holds the scenario's runs",
+        )
+    path = maker.base / inside
+    fresh = maker.file(path, size)
+    status = path.stat()
+    return {"path": str(path), "inode": status.st_ino, "size": status.st_size, "fresh": fresh}
+
+
+def reopen(address: Address, what: str) -> int:
+    """Open the file that the launcher made, to read and write; returns its descriptor.
+
+    Raises ``ObjectVanished`` when it was removed, replaced or cut, and ``NotPermitted``; ``what``
+    names it in the message.
+    """
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        fd = os.open(address["path"], flags)
+    except OSError as error:
+        raise _refused(error, what) from None
+    try:
+        _compare(os.fstat(fd), address, what)
+    except ObjectVanished:
+        os.close(fd)
+        raise
+    return fd
+
+
+def look(address: Address, what: str) -> None:
+    """Raise what ``reopen`` would, without opening anything."""
+    try:
+        status = os.lstat(address["path"])
+    except OSError as error:
+        raise _refused(error, what) from None
+    _compare(status, address, what)
+
+
+def problem(status: os.stat_result, address: Address) -> str:
+    """Return what has become of a file since it was made ("" for nothing)."""
+    if status.st_ino != address["inode"]:
+        return "was replaced by another file"
+    if status.st_size < address.get("size", 0):
+        return f"was cut from {address['size']} to {status.st_size} bytes"
+    return ""
 
 
 def open_exclusively(path: Path, patience: float, interrupted: Callable[[], bool]) -> int:
@@ -80,3 +170,15 @@ def _holder(fd: int) -> str:
         if "FLOCK" in fields and f":{inode} " in line:
             return f"process {fields[fields.index('FLOCK') + 3]}"
     return "a process unknown"
+
+
+def _compare(status: os.stat_result, address: Address, what: str) -> None:
+    found = problem(status, address)
+    if found:
+        raise ObjectVanished(f"{what} {found}")
+
+
+def _refused(error: OSError, what: str) -> Exception:
+    if error.errno in _REPLACED:
+        return ObjectVanished(f"{what} is gone: {error.strerror}")
+    return NotPermitted(f"cannot open {what}: {error.strerror}")

@@ -19,9 +19,11 @@ import sysv_ipc
 
 from common import names
 from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectExists
+from common.kernel import commands as shell
 from common.kernel import existing, limits, mapped_file
 from common.kernel.existing import LARGEST_KEY, Found
 from common.kernel.ledger import Entry, Ledger, LedgerState
+from common.kernel.libc import semaphores
 
 # Draws of a random key before giving up: a second one is needed once in some millions of runs.
 DRAWS = 16
@@ -46,6 +48,7 @@ class Maker:
         self.interrupted: Callable[[], bool] = lambda: False
         self._held: list[int] = []
         self._inherited: list[int] = []
+        self._commands: list[int] = []
         self._ledger = ledger
         self._pid = os.getpid()
         self._token = names.new_token()
@@ -67,14 +70,17 @@ class Maker:
 
         return self._sysv("sysv_shm", key, create, bytes=size)
 
-    def sysv_sem(self, value: int, key: int | None = None) -> int:
-        """Make a semaphore with its first ``value``; returns its key."""
+    def sysv_sem(self, value: int, key: int | None = None, count: int = 1) -> int:
+        """Make a set of ``count`` semaphores, each with this first ``value``; returns its key."""
 
         def create(key: int) -> int:
-            flags = sysv_ipc.IPC_CREX
-            return sysv_ipc.Semaphore(key, flags, mode=0o600, initial_value=value).id
+            # sysv_ipc makes sets of one.
+            try:
+                return semaphores.make_set(key, [value] * count)
+            except FileExistsError:
+                raise sysv_ipc.ExistentialError from None
 
-        return self._sysv("sysv_sem", key, create, value=value)
+        return self._sysv("sysv_sem", key, create, value=value, count=count)
 
     def sysv_queue(self, key: int | None = None) -> int:
         """Make an empty message queue; returns its key."""
@@ -166,6 +172,13 @@ class Maker:
         self._inherited.append(number)
         return number
 
+    def command(self, line: str, stdin: int, stdout: int) -> int:
+        """Start ``sh -c line`` between two descriptors, until ``remove_all``; returns its pid."""
+        pid = shell.start(line, stdin, stdout)
+        self._commands.append(pid)
+        self._ledger.process(pid, names.start_time(pid), "sh")
+        return pid
+
     def intend(self, kind: str, name: str | int) -> None:
         """Write an object into the ledger that somebody else is about to make for this run."""
         self._ledger.intend(kind, name)
@@ -235,6 +248,8 @@ class Maker:
         What cannot be removed stays in ``leaks``; the rest is removed all the same.
         """
         self.let_go()
+        while self._commands:
+            shell.end(self._commands.pop())
         while self._held:
             os.close(self._held.pop())
         for entry in reversed(self._ledger.entries):

@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+# Between the names of locks that are taken at once.
+AND = " and "
+
+
+def locks(words: str) -> list[str]:
+    """Return the locks that ``takes`` or ``gives`` names; none for ""."""
+    return words.split(AND) if words else []
+
 
 class Touch:
     """The accesses of a process from one step until its next.
 
     ``reads`` and ``changes`` name shared objects; to take from a semaphore or queue changes it.
     ``ready`` says whether the access would go through now without blocking (None: always); it
-    looks and takes nothing. ``takes`` and ``gives`` name the lock that is acquired or released.
+    looks and takes nothing. ``takes`` and ``gives`` name the lock that is acquired or released;
+    several that are taken at once are joined by AND (:func:`locks`).
     """
 
     __slots__ = ("changes", "gives", "reads", "ready", "takes")

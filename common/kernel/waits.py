@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -51,3 +52,18 @@ class Deadline:
         if left <= 0:
             raise WaitExpired(self.what, self.seconds)
         return min(left, TICK)
+
+
+@contextmanager
+def ticking(deadline: Deadline) -> Iterator[None]:
+    """Interrupt blocking system calls now and then (EINTR): for those that know no timeout.
+
+    An alarm just before the call would be missed, hence an interval and not one shot.
+    """
+    handler = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
+    timer = signal.setitimer(signal.ITIMER_REAL, deadline.tick(), TICK)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)

@@ -50,6 +50,8 @@ def run(job: dict[str, Any]) -> int:
         gate.pass_through(job["addresses"]["gate"], at_gate)
         if context.turns is None:
             summary = role()
+            if context.recovered:
+                summary |= {"recovered": context.recovered}
             context.close()
             reporter.send("summary", summary=summary)
             return 0

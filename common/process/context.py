@@ -6,7 +6,8 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -57,6 +58,7 @@ class Context:
         self._table_locks: dict[int, Lock] = {}
         self._channels: dict[tuple[str, str, str], Channel] = {}
         self._paper: tuple[int, Lock | None] | None = None
+        self._files: dict[str, int] = {}
 
     @property
     def finishing(self) -> bool:
@@ -81,6 +83,11 @@ class Context:
         if self.turns is None:
             self._reporter.send("progress", done=done)
 
+    @property
+    def recovered(self) -> int:
+        """How often a lock was given to this process by an owner that had died in it."""
+        return sum(getattr(opened, "recovered", 0) for opened in self._open)
+
     def table(self) -> Memory:
         """Open the shared table; raises ``ProcessError`` when the scenario has none."""
         address = self._address("table")
@@ -102,6 +109,13 @@ class Context:
             self._table_locks[number] = self._lock(table["locks"][number], what)
         return self._table_locks[number]
 
+    def table_locks_at_once(self, rows: Sequence[int]) -> Lock:
+        """Open the locks of several rows as one: all are taken, or none (see ``together``)."""
+        module = kinds.load(kinds.LOCKS, self._address("table")["locks"][0]["kind"])
+        lock: Lock = module.together([self.table_lock(row) for row in rows])
+        self._open.append(lock)
+        return lock
+
     def lock_number(self, row: int) -> int:
         """Return the number by which records name the lock that guards a row."""
         locks = self._address("table")["locks"]
@@ -121,6 +135,18 @@ class Context:
             lock = None if shared is None else self._lock(shared["lock"], "the paper's lock")
             self._paper = (os.open(path, flags, 0o600), lock)
         return self._paper
+
+    def shared_file(self, name: str) -> int:
+        """Return the descriptor of a file of this run's, empty at first, to read and append to.
+
+        Processes that ask for the same ``name`` have the same file, ``NAME.txt`` in the directory
+        of the run.
+        """
+        if name not in self._files:
+            flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            path = Path(self._own_paper).with_name(f"{name}.txt")
+            self._files[name] = os.open(path, flags, 0o600)
+        return self._files[name]
 
     def channel(self, name: str, mode: str, owner: str = "") -> Channel:
         """Open one end of a channel; ``owner`` names whose, where each process has its own."""
@@ -154,6 +180,8 @@ class Context:
         self.recorder.rewind()
         for channel in self._channels.values():
             channel.restart()
+        for file in self._files.values():
+            os.ftruncate(file, 0)
         if self._paper is not None and self.addresses["paper"] is None:
             os.ftruncate(self._paper[0], 0)
 

@@ -1,8 +1,9 @@
 """Does a circle of processes wait for each other's locks? Seen from outside, while they run.
 
 Every process publishes what it waits for once it has waited longer than a tick, and the kernel
-tells who has a System V semaphore. Who has a POSIX semaphore nobody can tell: those deadlocks end
-at the deadline of the wait.
+tells who has a System V semaphore, a record lock or a flock, and who has a mutex stands in it. Who
+has a POSIX semaphore, a spinlock or an open file description lock nobody can tell: those deadlocks
+end at the deadline of the wait.
 """
 
 from __future__ import annotations

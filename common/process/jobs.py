@@ -13,7 +13,7 @@ from common import kinds
 from common.history import record
 from common.kernel import limits
 from common.process import addresses
-from common.scenario.plan import Part, Plan, ProcessPlan
+from common.scenario.plan import ChannelPlan, Part, Plan, ProcessPlan
 from common.system import System
 
 
@@ -69,9 +69,10 @@ def _descriptors(
         ends = getattr(kinds.load(kinds.CHANNELS, channel["kind"]), "descriptors", None)
         if ends is not None:
             # Who sends may send to everybody's; who receives has one of its own, or shares one.
-            mine = [process.name] if use != "send" and channel["per"] else channel["at"]
+            mode = "send" if use in ("send", "call") else "receive"
+            mine = [process.name] if mode == "receive" and channel["per"] else channel["at"]
             for owner in mine:
-                found.update(ends(channel["at"][owner], "send" if use == "send" else "receive"))
+                found.update(ends(channel["at"][owner], mode))
     return sorted(found)
 
 
@@ -95,9 +96,11 @@ def shortages(plan: Plan, systems: Mapping[str, System], run_dir: Path) -> list[
         parts += _locks(plan.table.lock, addresses.locks_of(plan.table))
     if plan.paper:
         parts.append((kinds.LOCKS, plan.paper.lock))
+    queue_bytes = 0
     for channel in plan.channels:
-        copies = len(plan.group(channel.per).processes) if channel.per else 1
+        copies, size = _copies(channel, plan)
         parts += [(kinds.CHANNELS, channel.part), (kinds.LOCKS, channel.lock)] * copies
+        queue_bytes += copies * size
     # Beside what the parts make there is the start gate.
     made = Counter({"sysv_sem": 1})
     for family, part in parts:
@@ -110,4 +113,17 @@ def shortages(plan: Plan, systems: Mapping[str, System], run_dir: Path) -> list[
         record_bytes=sum(capacity(p, systems) for p in plan.processes) * record.RECORD_SIZE,
         run_dir=run_dir,
         posix_semaphores=made["posix_sem"],
+        posix_queues=made["posix_queue"],
+        posix_queue_bytes=queue_bytes,
     )
+
+
+def _copies(channel: ChannelPlan, plan: Plan) -> tuple[int, int]:
+    """Return how often a channel is made, and what each counts of a user's bytes of queues."""
+    module = kinds.load(kinds.CHANNELS, channel.part.kind)
+    options = module.Options(**channel.part.options)
+    copies = len(plan.group(channel.per).processes) if channel.per else 1
+    if hasattr(module, "objects"):
+        copies = module.objects(options, copies)
+    charge = getattr(module, "charge", None)
+    return copies, 0 if charge is None else charge(options, channel.message_size)

@@ -20,6 +20,7 @@ import sysv_ipc
 
 from common.errors import ObjectVanished, ProcessLost
 from common.history.trace import Passed
+from common.kernel import touch
 from common.kernel.sysv import REMOVED
 from common.process import addresses, reports, turns
 from common.process.members import Member
@@ -179,12 +180,15 @@ class Stage:
             player = self.players[number]
             stand = player.stand
             assert stand is not None
-            holder = self.holders.get(stand.waits_for)
+            # Of several at once it waits for whichever somebody else has.
+            wanted = touch.locks(stand.waits_for)
+            lock = next((name for name in wanted if name in self.holders), stand.waits_for)
+            holder = self.holders.get(lock)
             found.append(
                 {
                     "process": player.name,
                     "step": stand.step,
-                    "waits_for": stand.waits_for,
+                    "waits_for": lock,
                     "holder": None if holder is None else self.players[holder].name,
                 }
             )
@@ -278,10 +282,10 @@ class Stage:
         """Write down that a process passes a step."""
         self.trace.append((number, stand))
         self.moments.append(time.monotonic_ns())
-        if stand.takes:
-            self.holders[stand.takes] = number
-        if stand.gives:
-            self.holders.pop(stand.gives, None)
+        for lock in touch.locks(stand.takes):
+            self.holders[lock] = number
+        for lock in touch.locks(stand.gives):
+            self.holders.pop(lock, None)
 
     def _read(self, player: Player) -> bytes:
         return player.read(self._patience, self.interrupted)

@@ -9,6 +9,7 @@ from typing import Any
 from common.history.outcome import Outcome
 from common.scenario.plan import Expect, Plan
 from common.verdict.finding import FAILURES, Verdict
+from common.verdict.wording import many
 
 FAILED, UNDECIDED, BROKEN = 1, 3, 4
 
@@ -32,7 +33,7 @@ def run_document(
         "wall_s": measures.get("wall_s", 0.0),
         "findings": [asdict(finding) for finding in verdict.findings],
         "doubts": verdict.doubts,
-        "remarks": remarks,
+        "remarks": remarks + _recovered(outcome),
         "measures": measures,
         "processes": [asdict(process) for process in outcome.processes],
         "objects": outcome.objects,
@@ -42,6 +43,20 @@ def run_document(
         "final": _rows(names, outcome.final),
         "interrupted": outcome.interrupted,
     }
+
+
+def _recovered(outcome: Outcome) -> list[str]:
+    """Say who was given a lock whose owner had died in it: its row may be half written."""
+    said = []
+    for process in outcome.processes:
+        # A summary is what the process says: it may say anything.
+        count = process.summary.get("recovered")
+        if isinstance(count, int) and count:
+            said.append(
+                f"{process.name} was given a lock by an owner that had died in it (EOWNERDEAD), "
+                f"{many(count, 'time')}: the lock is sound, what it guards may be half written"
+            )
+    return said
 
 
 def as_expected(expect: Expect, verdict: Verdict) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 from common.history import trace
 from common.history.case import Case
 from common.history.trace import Passed
+from common.kernel import touch
 from common.process.deadlocks import Waits, circle
 from common.report.order import Placed, Step, arrange
 
@@ -50,9 +51,9 @@ def _exact(
     arrived: dict[str, int] = {}
     for step in passed:
         arrived[step.process] = step.at
-        if step.takes:
-            taken[step.takes] = step
-        taken.pop(step.gives, None)
+        taken.update(dict.fromkeys(touch.locks(step.takes), step))
+        for lock in touch.locks(step.gives):
+            taken.pop(lock, None)
     steps = [
         Step(names.index(step.process), "takes", f"takes {lock}", step.at)
         for lock, step in taken.items()

@@ -73,6 +73,27 @@ def _check_table(
                 f"the role {group.chosen.kind} holds the locks of two rows, and the table has one",
                 "add granularity: row to the table",
             )
+        _check_at_once(values, group, reading)
+
+
+def _check_at_once(values: Values, group: Group, reading: Reading) -> None:
+    path: Path = ("processes", group.index)
+    lock = values.get("table", {}).get("lock")
+    asks = getattr(group.module, "takes_at_once", None)
+    if (
+        asks is None
+        or not reading.sound(path)
+        or not asks(group.module.Options(**group.chosen.options))
+    ):
+        return
+    able = [
+        kind for kind in kinds.names(kinds.LOCKS)
+        if hasattr(kinds.load(kinds.LOCKS, kind), "together")
+    ]  # fmt: skip
+    kind = "none" if lock is None else lock.kind
+    if kind not in able:
+        reason = f"the lock {kind} cannot take the locks of several rows at once"
+        reading.complain((*path, "order"), reason, "table.lock: " + " or ".join(able))
 
 
 def _check_uses(values: Values, members: list[Group], reading: Reading) -> None:
@@ -123,11 +144,40 @@ def _check_channels(values: Values, members: list[Group], reading: Reading) -> N
         uses = [use for group in members for use in group.uses() if use.channel == name]
         if complete:
             _check_ends(path, uses, reading)
+        _check_answers(path, channel.kind, uses, reading)
         size = max((use.size for use in uses), default=0)
         if uses and reading.sound(path):
             why = module.check(module.Options(**channel.options), size)
+            if complete and not why:
+                why = _unfit_ends(name, channel, members)
             if why:
                 reading.complain(path, why)
+
+
+def _unfit_ends(name: str, channel: Chosen, members: list[Group]) -> str:
+    """Return why a kind cannot be used by so many processes, by its own word ("": it can)."""
+    module = kinds.load(kinds.CHANNELS, channel.kind)
+    if not hasattr(module, "check_ends"):
+        return ""
+    per = channel.common.get("per") is not None
+    senders = receivers = 0
+    for group in members:
+        modes = {use.mode == "send" for use in group.uses() if use.channel == name}
+        senders += group.count * (True in modes)
+        receivers += group.count * (False in modes)
+    # Where each receiver has a channel of its own, each has one receiver.
+    ends = (per, senders, 1 if per else receivers)
+    why: str = module.check_ends(module.Options(**channel.options), *ends)
+    return why
+
+
+def _check_answers(path: Path, kind: str, uses: list[Use], reading: Reading) -> None:
+    able = [
+        name for name in kinds.names(kinds.CHANNELS)
+        if getattr(kinds.load(kinds.CHANNELS, name), "ANSWERS", False)
+    ]  # fmt: skip
+    if kind not in able and any(use.answered for use in uses):
+        reading.complain(path, f"a {kind} carries no answer back", "one of: " + ", ".join(able))
 
 
 def _check_ends(path: Path, uses: list[Use], reading: Reading) -> None:

@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 
 class Use(NamedTuple):
-    """One use of a channel by a role: the option that names it, what is done, bytes a message."""
+    """One use of a channel by a role: the option that names it, what is done, bytes a message.
+
+    ``answered``: what is sent is answered on the same connection.
+    """
 
     option: str
     mode: str
     channel: str
     size: int
+    answered: bool = False
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,9 @@ class Group:
         for name, field in fields.items():
             channel = self.chosen.options.get(name, field.default)
             if field.metadata["channel"] and isinstance(channel, str) and channel:
-                yield Use(name, field.metadata["channel"], channel, field.metadata["message"])
+                mode = field.metadata["channel"]
+                plain = {"call": "send", "serve": "receive"}.get(mode, mode)
+                yield Use(name, plain, channel, field.metadata["message"], plain != mode)
 
     def steps(self, channels: Mapping[str, Chosen | None]) -> set[str]:
         """Return the steps that these processes go through, those of their channels included."""

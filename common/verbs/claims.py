@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from common import kinds
+from common import kinds, runs
 from common.claims import claim
 from common.claims.conduct import Result, conduct
 from common.errors import UsageError
+from common.report.page.claims_page import claims_page
 from common.report.progress import Progress
+from common.report.text import paint, wrapped
 from common.system import System
+from common.verdict.wording import many
 
 OK, UNDECIDED = 0, 3
+FILE = "claims.html"
+_COLOURS = {
+    claim.HOLDS: "valid",
+    claim.FAILS: "anomaly",
+    claim.DEPENDS: "undecided",
+    claim.UNDECIDED: "undecided",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a sentence (B26) or all of a mechanism (pipes); default: every one",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--report", type=Path, nargs="?", const=runs.OUT / FILE, metavar="FILE",
+        help=f"also write a page of it (default: {runs.OUT / FILE})",
+    )  # fmt: skip
     parser.add_argument(
         "--notes", action="store_true", help="also print what happened in each experiment"
     )
@@ -41,10 +59,15 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     finally:
         progress.clear()
     rows = sorted(_rows(results, names), key=lambda row: claim.order(row["claim"]))
+    skipped = {} if arguments.wanted else claim.definitions()
     if arguments.json:
-        print(json.dumps({"claims": rows}, indent=2))
+        document = {"machine": _machine(), "claims": rows, "definitions": skipped}
+        print(json.dumps(document, indent=2))
     else:
         _print(rows, arguments.notes or bool(arguments.wanted))
+    if arguments.report is not None:
+        _write(arguments.report, claims_page(rows, _machine(), skipped))
+        print(f"the page is {arguments.report}", file=sys.stderr if arguments.json else sys.stdout)
     return UNDECIDED if any(row["verdict"] == claim.UNDECIDED for row in rows) else OK
 
 
@@ -79,6 +102,7 @@ def _rows(results: list[Result], names: set[str]) -> list[dict[str, Any]]:
             "says": one.says,
             "mechanism": result.experiment.mechanism,
             "experiment": result.experiment.name,
+            "setup": result.experiment.setup,
             **result.shown[one.name]._asdict(),
             "notes": result.notes,
             "seconds": round(result.seconds, 3),
@@ -89,13 +113,31 @@ def _rows(results: list[Result], names: set[str]) -> list[dict[str, Any]]:
     ]
 
 
+def _machine() -> str:
+    cores = many(len(os.sched_getaffinity(0)), "core")
+    return f"Linux {platform.release()} on {platform.machine()}, {cores}"
+
+
+def _write(path: Path, page: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", "choose another file with --report"
+        ) from None
+
+
 def _print(rows: list[dict[str, Any]], notes: bool) -> None:
     for row in rows:
-        print(f"{row['claim']:<5} {row['verdict']:<14} {row['says']}")
+        verdict = paint(_COLOURS[row["verdict"]], row["verdict"].ljust(13))
+        print(f"{row['claim']:<5} {verdict}  {row['says']}")
         figure = f"{row['figure']}: " if row["figure"] else ""
-        print(f"      {figure}{row['why']}")
+        print(wrapped(f"{figure}{row['why']}", " " * 21))
         if notes:
+            if row["setup"]:
+                print(wrapped(f"({row['setup']})", " " * 21))
             for line in row["notes"]:
-                print(f"        - {line}")
+                print(wrapped(f"- {line}", " " * 23))
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in claim.VERDICTS}
     print(", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count))

@@ -26,7 +26,7 @@ ENDLESS = "operations"
 STEPS = ("acquire", "check", "read", "write", "release")
 BEGINS = "acquire"
 
-GIVEN, SORTED = "given", "sorted"
+GIVEN, SORTED, AT_ONCE = "given", "sorted", "at_once"
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,9 @@ class Options:
     )
     order: str = option(
         SORTED,
-        about="Which lock it takes first: that of what it sells, or in the order of the rows.",
-        choices=(GIVEN, SORTED),
+        about="Which lock it takes first: that of what it sells, or in the order of the rows; "
+        "or both at once, where the lock can (semop(2) on a set).",
+        choices=(GIVEN, SORTED, AT_ONCE),
     )
     balance: float = option(
         BALANCE, about="The private balance to begin with.", minimum=0, maximum=1e12
@@ -57,6 +58,11 @@ def check(options: Options) -> dict[str, str]:
     return {"buys": "is what it sells"} if options.buys == options.sells else {}
 
 
+def takes_at_once(options: Options) -> bool:
+    """Say whether it needs a lock that takes several rows at once; the scenario's loader asks."""
+    return options.order == AT_ONCE
+
+
 def records(options: Options) -> int:
     """Return how many records this role will write, as far as it is known."""
     return 2 * options.operations or 1024
@@ -65,8 +71,11 @@ def records(options: Options) -> int:
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open table and locks; returns what to do once the gate is open."""
     rows = [ROWS.index(options.sells), ROWS.index(options.buys)]
-    order = sorted(rows) if options.order == SORTED else rows
-    locks = [context.table_lock(row) for row in order]
+    if takes_at_once(options):
+        locks = [context.table_locks_at_once(rows)]
+    else:
+        order = sorted(rows) if options.order == SORTED else rows
+        locks = [context.table_lock(row) for row in order]
     both = _Both(context, rows, options.balance)
     drawn = amounts.portions(context.random, options.operations, rows[:1], 1.0, options.largest)
 

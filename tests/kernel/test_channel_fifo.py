@@ -13,7 +13,7 @@ import pytest
 
 from common.errors import KernelObjectError, WaitExpired
 from common.kernel import waits
-from common.kernel.channels import fifo
+from common.kernel.channels import Channel, fifo
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
 from common.process import inspect
@@ -25,7 +25,7 @@ SHORT = 0.2
 # A deadline that no test lives to see: what ends before it ended for another reason.
 NEVER = 1000.0
 
-Open = Callable[..., fifo.Fifo]
+Open = Callable[..., Channel]
 
 
 def frame(number: int) -> bytes:
@@ -40,9 +40,9 @@ def address(maker: Maker) -> dict[str, Any]:
 @pytest.fixture
 def open_end(address: dict[str, Any]) -> Iterator[Open]:
     """Yield a function that opens ends; all are closed afterwards."""
-    ends: list[fifo.Fifo] = []
+    ends: list[Channel] = []
 
-    def opened(mode: str, wait: Wait, **changed: Any) -> fifo.Fifo:
+    def opened(mode: str, wait: Wait, **changed: Any) -> Channel:
         ends.append(fifo.attach(address | changed, mode, wait, WHAT))
         return ends[-1]
 
@@ -51,7 +51,7 @@ def open_end(address: dict[str, Any]) -> Iterator[Open]:
         end.close()
 
 
-def fill(sender: fifo.Fifo) -> None:
+def fill(sender: Channel) -> None:
     try:
         while True:
             sender.send(frame(0))

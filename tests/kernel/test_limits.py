@@ -106,6 +106,54 @@ def test_no_shared_memory_file_system_matters_to_posix_semaphores_only(
     assert "unsupported" in sentence
 
 
+@pytest.mark.parametrize(
+    ("needs", "words"),
+    [
+        ({"posix_queues": 10**6}, ["fs.mqueue.queues_max", "1000000 needed", "sysctl"]),
+        (
+            {"posix_queues": 1, "posix_queue_bytes": 10**12},
+            ["RLIMIT_MSGQUEUE", "1000000000000 needed", "ulimit -q", "capacity"],
+        ),
+    ],
+)
+def test_each_limit_of_posix_queues_is_named(
+    tmp_path: Path, needs: dict[str, int], words: list[str]
+) -> None:
+    """With the mend; what others use of it the kernel tells nobody."""
+    if None in (limits.mqueue("queues_max"), limits.queue_bytes_allowed()):
+        pytest.skip("this process is held to no limit")
+    [sentence] = short(tmp_path, **needs)
+    assert all(word in sentence for word in words), sentence
+
+
+def test_no_posix_queues_matter_only_to_who_needs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without them everything else still runs; a refusal says what is missing."""
+    monkeypatch.setattr(limits, "MQUEUE", tmp_path / "missing")
+    assert short(tmp_path, sets=1) == []
+    [sentence] = short(tmp_path, posix_queues=1)
+    assert "unsupported" in sentence
+    assert "CONFIG_POSIX_MQUEUE" in limits.refusal("posix_queue", "Function not implemented").hint
+
+
+def test_a_refused_queue_names_its_limits() -> None:
+    """What says open files is RLIMIT_MSGQUEUE; an invalid parameter may be any of three."""
+    said = "This process already has the maximum number of files open"
+    full = limits.refusal("posix_queue", said)
+    assert "RLIMIT_MSGQUEUE" in full.message
+    assert "ulimit -q" in full.hint
+    other = limits.refusal("posix_queue", "Invalid parameter(s)").message
+    assert all(name in other for name in ("msg_max", "msgsize_max", "queues_max"))
+
+
+def test_no_descriptors_left_for_a_pipe_are_told_with_ulimit() -> None:
+    """Not the space in some directory."""
+    error = limits.refusal("pipe", "[Errno 24] Too many open files")
+    assert "open files" in error.message
+    assert "ulimit -n" in error.hint
+
+
 def test_the_disk_is_that_of_the_nearest_directory_that_exists(tmp_path: Path) -> None:
     """The run directory is not made before the machine was asked."""
     assert short(tmp_path / "runs" / "till" / "1", record_bytes=1) == []

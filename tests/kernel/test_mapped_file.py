@@ -21,6 +21,7 @@ from common.errors import (
     ObjectExists,
     ObjectVanished,
 )
+from common.kernel import mapped_file
 from common.kernel.ledger import Ledger
 from common.kernel.locks import Address
 from common.kernel.objects import Maker
@@ -277,14 +278,14 @@ def test_a_file_that_is_cut_between_look_and_mapping_has_vanished(
 ) -> None:
     """Mmap refuses more than the file has; what it raises is no error that anybody expects."""
     address = make(maker)
-    look = mmap_file._problem
+    look = mapped_file.problem
 
     def look_and_lose(status: os.stat_result, told: Address) -> str:
         problem = look(status, told)
         empty(maker.base / "exchange.dat")
         return problem
 
-    monkeypatch.setattr(mmap_file, "_problem", look_and_lose)
+    monkeypatch.setattr(mapped_file, "problem", look_and_lose)
     with pytest.raises(ObjectVanished, match=r"exchange\.dat"):
         mmap_file.attach(address)
 

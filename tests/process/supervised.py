@@ -1,7 +1,8 @@
 """Supervises one plan of misbehaving roles in a process of its own, and prints the outcome.
 
 ``python -m tests.process.supervised RUN_DIR SPEC``: SPEC is JSON with ``roles`` (a list), and
-optionally ``spawn``, ``run``, ``wait`` and ``start`` (seconds), and ``table`` (true).
+optionally ``spawn``, ``run``, ``wait`` and ``start`` (seconds), ``table`` (true) and ``lock`` (its
+kind).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ SYSTEM = System("misbehaving", "Roles of tests.", "tests.process.roles", ())
 
 def plan_of(spec: dict[str, Any]) -> Plan:
     """Return a plan with one process for each role of ``spec``."""
-    lock = Part("sysv_sem", {"undo": True})
+    lock = Part(spec.get("lock", "sysv_sem"), {})
     table = TablePlan(Part("sysv_shm", {"key": None}), lock, ["ROW"], [[1.0, 1.0, 1.0]])
     processes = [
         ProcessPlan(

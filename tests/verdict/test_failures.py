@@ -41,7 +41,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
         {"exit": None, "signal": 7, "phase": "run"},
         "process_crashed",
         "trader-1 (pid 1000, phase run) was killed by signal 7 (Bus error): probably the table's "
-        "file was cut short under it.",
+        "file or object was cut short under it.",
     ),
     (
         {"exit": None, "signal": 9, "hung": "run took longer than 1 s: waiting for the lock"},

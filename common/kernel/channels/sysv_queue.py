@@ -1,16 +1,18 @@
 """A System V message queue: whole messages, kept by the kernel, by type most urgent first.
 
-The lecture: types "can be used to specify e.g. priorities", and msgrcv with a negative type takes
-"the oldest message with the lowest type". So the most urgent priority gets the lowest type.
+The lecture: "Msg type can be used to specify e.g. priorities, urgency, designate recipient", and
+msgrcv has three modes: type 0 takes any message, a negative type the oldest of the lowest type up
+to it, so the most urgent priority gets the lowest type; a positive type takes this one only. With
+``by_recipient`` one queue serves all processes of a group, and the type is the receiver's number:
+"Kernel does not help with recipient specification", so anybody could take anybody's messages.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ import sysv_ipc
 from common.errors import KernelObjectError, LabError, MachineError, NotPermitted, ObjectVanished
 from common.kernel.channels import At, Facts, Touch, Window
 from common.kernel.locks import Address
-from common.kernel.waits import TICK, Deadline, Wait
+from common.kernel.waits import Deadline, Wait, ticking
 from common.options import option
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ _LIMITS = Path("/proc/sys/kernel")
 # The kernel synchronises: there is nothing here for a lock to guard.
 GUARDED = False
 
+# What all receivers of one queue have in common (see ``Touch``).
+ALL = "the queue of several receivers"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -50,17 +55,24 @@ class Options:
     priorities: int = option(
         1, about="how many priorities are told apart; with 1 messages leave as they came", minimum=1
     )
+    by_recipient: bool = option(
+        False,
+        about="one queue for all that it is made `per`: the type of a message is its receiver",
+    )
 
 
 def facts(options: Options) -> Facts:
     """Return how it behaves (msgop(2), msgget(2))."""
+    order = "as sent; with priorities the lowest type first, which starves the others"
+    if options.by_recipient:
+        order = "as sent to each receiver; a queue full of one receiver's makes all senders wait"
     return Facts(
         bounded=True,
         boundaries=True,
         many_senders=True,
         many_receivers=True,
         kept=True,
-        order="as sent; with priorities the lowest type first, which starves the others",
+        order=order,
         waiting="sleeps in msgsnd(2) or msgrcv(2), which know no timeout: a timer interrupts them",
         limits="kernel.msgmax bytes a message, kernel.msgmnb a queue, kernel.msgmni queues",
         persists="until it is removed, or its IPC namespace ends",
@@ -80,14 +92,49 @@ def check(options: Options, message_size: int) -> str:
         return f"a message of {message_size} bytes is over kernel.msgmax = {largest}"
     if options.capacity is not None and options.capacity > whole:
         return f"capacity {options.capacity} is over kernel.msgmnb = {whole}"
+    if options.by_recipient and options.priorities > 1:
+        return "a type says who receives or how urgent it is: by_recipient goes with one priority"
     if message_size > (options.capacity or whole):
         holds = options.capacity or f"kernel.msgmnb = {whole}"
         return f"a message of {message_size} bytes never fits in a queue of {holds} bytes"
     return ""
 
 
+def check_ends(options: Options, per: bool, senders: int, receivers: int) -> str:
+    """Return why it cannot be used so ("" when it can)."""
+    if options.by_recipient and not per:
+        return "by_recipient numbers the processes of a group: it needs `per: GROUP`"
+    return ""
+
+
+def objects(options: Options, count: int) -> int:
+    """Return how many queues serve a channel that is made for ``count`` processes."""
+    return 1 if options.by_recipient else count
+
+
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
-    """Create the queue. Raises ``MachineError`` when its capacity is refused."""
+    """Make the queue. Raises ``MachineError`` when its capacity is refused."""
+    return make_for(options, message_size, [""], lock, maker)[""]
+
+
+def make_for(
+    options: Options, message_size: int, owners: Sequence[str], lock: Address, maker: Maker
+) -> dict[str, dict[str, Any]]:
+    """Make a queue for each owner; with ``by_recipient`` one, with a type for each."""
+    size = {"message_size": message_size}
+    if not options.by_recipient:
+        return {
+            owner: {"key": _make(options, maker), **size, "priorities": options.priorities}
+            for owner in owners
+        }
+    key = _make(options, maker)
+    return {
+        owner: {"key": key, **size, "priorities": 1, "recipient": number}
+        for number, owner in enumerate(owners, 1)
+    }
+
+
+def _make(options: Options, maker: Maker) -> int:
     key = maker.sysv_queue()
     if options.capacity is not None:
         queue = sysv_ipc.MessageQueue(key)
@@ -98,7 +145,7 @@ def make(options: Options, message_size: int, lock: Address, maker: Maker) -> di
                 f"a queue of {options.capacity} bytes is refused to this user",
                 "only lowering is always permitted; see sysctl kernel.msgmnb",
             ) from error
-    return {"key": key, "message_size": message_size, "priorities": options.priorities}
+    return key
 
 
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Queue:
@@ -125,9 +172,13 @@ class Queue:
     def __init__(self, address: Address, wait: Wait, what: str) -> None:
         self._wait = wait
         self._what = what
+        self._key: int = address["key"]
         self._size: int = address["message_size"]
-        self._lowest: int = address["priorities"]
-        self._wanted = -self._lowest if self._lowest > 1 else 0
+        levels: int = address["priorities"]
+        recipient: int = address.get("recipient", 0)
+        # The types of what is sent, from the most urgent to the normal, and what msgrcv asks for.
+        self._types = (recipient, recipient) if recipient else (1, levels)
+        self._wanted = recipient or (-levels if levels > 1 else 0)
         try:
             # The size is explicit: the package's own limit of 2048 bytes is below the kernel's.
             queue = sysv_ipc.MessageQueue(address["key"], max_message_size=self._size)
@@ -136,19 +187,20 @@ class Queue:
         self._send, self._receive = queue.send, queue.receive
         # All messages of a channel have one size.
         most = queue.max_size // self._size
-        self.sending = Touch(changes=(what,), ready=lambda: queue.current_messages < most)
-        self.receiving = Touch(
-            changes=(what,), ready=lambda: queue.current_messages > 0 or wait.finishing
-        )
+        # Room is everybody's where one queue serves all.
+        touched = (what, ALL) if recipient else (what,)
+        self.sending = Touch(changes=touched, ready=lambda: queue.current_messages < most)
+        mine = self._any_of_mine if recipient else lambda: queue.current_messages > 0
+        self.receiving = Touch(changes=touched, ready=lambda: mine() or wait.finishing)
         self.send, self.receive = self._calls()
 
     def _calls(self) -> tuple[Callable[..., None], Callable[[], bytes | None]]:
         # Closures: nothing is looked up where the queue has room, or has a message.
         send_now, receive_now, busy = self._send, self._receive, sysv_ipc.BusyError
-        lowest, wanted = self._lowest, self._wanted
+        (first, last), wanted = self._types, self._wanted
 
         def send(message: bytes, priority: int = 0) -> None:
-            kind = min(max(lowest - priority, 1), lowest) if priority else lowest
+            kind = min(max(last - priority, first), last) if priority else last
             try:
                 try:
                     send_now(message, False, kind)
@@ -168,6 +220,20 @@ class Queue:
 
         return send, receive
 
+    def _any_of_mine(self) -> bool:
+        # Nothing tells what types stand in a queue. With no room to receive into, msgrcv says that
+        # a message of this type is too big (E2BIG), and leaves it, or that there is none.
+        try:
+            sysv_ipc.MessageQueue(self._key, max_message_size=0).receive(False, self._wanted)
+        except sysv_ipc.BusyError:
+            return False
+        except sysv_ipc.Error as error:
+            raise self._explained(error) from error
+        except OSError as error:
+            if error.errno != errno.E2BIG:
+                raise self._explained(error) from error
+        return True
+
     def abandon(self) -> None:
         """Nothing is held."""
 
@@ -181,7 +247,7 @@ class Queue:
         os.sched_yield()  # one turn for the other side costs less than to sleep and be woken
         with suppress(sysv_ipc.BusyError):
             return self._send(message, False, kind)
-        with self._wait.standing(f"room in {self._what}") as deadline, _ticking(deadline):
+        with self._wait.standing(f"room in {self._what}") as deadline, ticking(deadline):
             while True:
                 try:
                     return self._send(message, True, kind)
@@ -192,7 +258,7 @@ class Queue:
         os.sched_yield()
         with suppress(sysv_ipc.BusyError):
             return self._receive(False, self._wanted)[0]
-        with self._wait.standing(f"a message in {self._what}") as deadline, _ticking(deadline):
+        with self._wait.standing(f"a message in {self._what}") as deadline, ticking(deadline):
             while True:
                 # Told to finish means that nothing more will be sent: then one look is enough.
                 block = not self._wait.finishing
@@ -225,18 +291,3 @@ def _go_on(error: sysv_ipc.Error, deadline: Deadline) -> None:
     if type(error) is not sysv_ipc.Error:
         raise error
     deadline.tick()
-
-
-@contextmanager
-def _ticking(deadline: Deadline) -> Iterator[None]:
-    """Interrupt blocking system calls now and then: msgsnd and msgrcv know no timeout.
-
-    An alarm just before the call would be missed, hence an interval and not one shot.
-    """
-    handler = signal.signal(signal.SIGALRM, lambda _number, _frame: None)
-    timer = signal.setitimer(signal.ITIMER_REAL, deadline.tick(), TICK)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, *timer)
-        signal.signal(signal.SIGALRM, handler)

@@ -1,4 +1,4 @@
-"""System calls that Python and the packages do not offer: the only module that imports ctypes."""
+"""System calls that Python and the packages do not offer: the only package that imports ctypes."""
 
 from __future__ import annotations
 

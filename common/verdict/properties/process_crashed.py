@@ -50,7 +50,7 @@ def _sentence(case: Case, process: ProcessOutcome) -> str:
     if process.signal is None:
         return f"{who} ended with status {process.exit}; its last words are in stderr.txt."
     why = ""
-    mapped = case.plan.table is not None and case.plan.table.store.kind == "mmap_file"
-    if process.signal == signal.SIGBUS and mapped:
-        why = ": probably the table's file was cut short under it"
+    store = "" if case.plan.table is None else case.plan.table.store.kind
+    if process.signal == signal.SIGBUS and store in ("mmap_file", "posix_shm"):
+        why = ": probably the table's file or object was cut short under it"
     return f"{who} was killed by signal {process.signal} ({signal.strsignal(process.signal)}){why}."

@@ -1,0 +1,370 @@
+"""Jobs in a shared buffer, each announced to the receiver by a signal: signals do not count.
+
+Lecture (signal concepts): "Important: Signals are not queued. If a process has a pending signal of
+type k, then subsequent signals of type k that are sent to that process are discarded"; "You can't
+use signals to count events". The receiver takes one job a signal: with ``realtime: false``, which
+is SIGUSR1, jobs whose signal was discarded stay behind. Real-time signals are queued (signal(7)).
+The signal is blocked and waited for, so no handler interrupts anybody.
+
+Layout, cells of 8 bytes: head, tail, pid and start time of the receiver, how many jobs came before
+it; then the slots: length, and the message, rounded up to 8.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import select
+import signal
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sysv_ipc
+
+from common import kinds, names
+from common.errors import KernelObjectError
+from common.kernel.channels import At, Facts, Touch, Window
+from common.kernel.locks import Address, Lock
+from common.kernel.sysv import Semaphore, set_value
+from common.kernel.tables import sysv_shm
+from common.kernel.waits import Wait
+from common.options import option
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# Whether who has it open is told of its removal.
+TELLS_REMOVAL = True
+
+# The objects of a limited number that one channel makes (its lock is not counted).
+OBJECTS = {"sysv_sem": 2, "sysv_shm": 1}
+
+# The points of a send or receive that a delay can be declared at.
+STEPS = ("acquire", "check", "read", "write", "release")
+
+_HEAD, _TAIL, _PID, _START, _EARLY, _FIRST_SLOT = range(6)
+STANDARD, REALTIME = signal.SIGUSR1, signal.SIGRTMIN + 4
+# pidfd_send_signal(2): to the thread that was opened, which is the receiver's first. Another thread
+# of a process that has more than one would not have the signal blocked. Since Linux 6.9.
+_PIDFD_SIGNAL_THREAD = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """How long the buffer is, and which signals announce what is in it."""
+
+    slots: int = option(64, about="messages that the buffer holds", minimum=1, maximum=32767)
+    realtime: bool = option(
+        True, about="real-time signals, which are queued; false: SIGUSR1, which is not"
+    )
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (signal(7), sigtimedwait(2))."""
+    pending = "at most RLIMIT_SIGPENDING signals may be pending for a user"
+    return Facts(
+        # Of what nobody was told nobody makes room: whoever waited for it would wait for ever.
+        bounded=options.realtime,
+        boundaries=True,
+        many_senders=True,
+        many_receivers=False,
+        kept=True,
+        order="as sent" if options.realtime else "as sent; one job a signal, the rest is lost",
+        waiting="receivers in sigtimedwait(2), senders in semtimedop(2)",
+        limits=pending if options.realtime else "one SIGUSR1 pending at a time",
+        persists="until it is removed and nobody has it attached",
+        named="the keys of its segment and semaphores; the receiver by its pid",
+        sender_dies="a job without its signal, a slot that is never filled, or the lock, as it has",
+    )
+
+
+def check(options: Options, message_size: int) -> str:
+    """Return why messages of ``message_size`` bytes do not fit ("" when they do)."""
+    most = resource.getrlimit(resource.RLIMIT_SIGPENDING)[0]
+    if options.realtime and most != resource.RLIM_INFINITY and options.slots > most:
+        return f"slots {options.slots} are more signals than may be pending: {most} (ulimit -i)"
+    return ""
+
+
+def check_ends(options: Options, per: bool, senders: int, receivers: int) -> str:
+    """Return why so many processes cannot use it ("" when they can)."""
+    if receivers > 1:
+        return f"a signal is sent to one process, and there are {receivers} receivers"
+    return ""
+
+
+def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
+    """Create segment and semaphores: room to be taken, and the one receiver's seat."""
+    cells = _FIRST_SLOT + options.slots * (1 + -(-message_size // 8))
+    return {
+        "memory": sysv_shm.make(sysv_shm.Options(), cells * 8, maker),
+        "room": maker.sysv_sem(options.slots),
+        "seat": maker.sysv_sem(1),
+        "lock": lock,
+        "slots": options.slots,
+        "realtime": options.realtime,
+        "message_size": message_size,
+    }
+
+
+def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Signals:
+    """Open one end. Raises ``ObjectVanished``, and ``KernelObjectError`` for a second receiver."""
+    return (Receiver if mode == "receive" else Signals)(address, wait, what, at)
+
+
+def reset(address: Address) -> None:
+    """Empty the buffer; the receiver stays who it is."""
+    opened = sysv_shm.attach(address["memory"])
+    with opened.bytes.cast("q") as cells:
+        cells[_HEAD] = cells[_TAIL] = cells[_EARLY] = 0
+    opened.close()
+    set_value(address["room"], address["slots"])
+    guard = address["lock"]
+    kinds.load(kinds.LOCKS, guard["kind"]).reset(guard["at"])
+
+
+class Signals:
+    """The end that sends.
+
+    The step hook is called at ``acquire`` (there is room), ``check`` (alone in the buffer),
+    ``write`` or ``read`` (the position is read) and ``release`` (before the lock is given and the
+    other side told).
+    """
+
+    def __init__(self, address: Address, wait: Wait, what: str, at: At | None) -> None:
+        self.window: Window | None = None
+        self._wait = wait
+        self._what = what
+        self._at = at
+        self._size: int = address["message_size"]
+        self._slots: int = address["slots"]
+        self._width = 1 + -(-self._size // 8)
+        self._waits: bool = address["realtime"]
+        self._signal = REALTIME if address["realtime"] else STANDARD
+        room = self._room = Semaphore(address["room"], wait, f"room in {what}")
+        guard = address["lock"]
+        what_lock = f"the lock of {what}"
+        self._lock: Lock = kinds.load(kinds.LOCKS, guard["kind"]).attach(
+            guard["at"], wait, what_lock
+        )
+        self._memory = sysv_shm.attach(address["memory"])
+        self._bytes = self._memory.bytes
+        self._cells = self._bytes.cast("q")
+        self._target: tuple[int, int, int] = (0, 0, -1)
+        self._poll = select.poll()
+        free, told = f"room in {what}", f"signals of {what}"
+        lock = (what_lock,) if self._lock.giving else ()
+        gives = what_lock if self._lock.giving else ""
+        ready = (lambda: room.value > 0) if self._waits else None
+        self.sending = Touch(changes=(free,), ready=ready)
+        self.receiving = Touch(changes=(told,))
+        head, tail = f"head of {what}", f"tail of {what}"
+        self._look_at_tail = Touch(reads=(tail,))
+        self._look_at_both = Touch(reads=(head, tail))
+        self._fill = Touch(changes=(what, tail))
+        self._take = Touch(reads=(what,), changes=(head,))
+        self._sent = Touch(changes=(*lock, told), gives=gives)
+        self._taken = Touch(changes=(*lock, free), gives=gives)
+
+    def send(self, message: bytes, priority: int = 0) -> None:
+        """Place one message and signal the receiver; the buffer knows no priority.
+
+        A full buffer makes its sender wait, or loses the message where signals are (see facts).
+        Raises ``KernelObjectError`` when the receiver has ended.
+        """
+        if len(message) > self._size:
+            raise KernelObjectError(f"{self._what} takes messages of up to {self._size} bytes")
+        if not self._reserved():
+            return
+        at, cells = self._at, self._cells
+        if at is not None:
+            at("acquire", self._lock.taking)
+        self._lock.acquire()
+        entered = time.monotonic_ns()
+        if at is not None:
+            at("check", self._look_at_tail)
+        tail = cells[_TAIL]
+        if at is not None:
+            at("write", self._fill)
+        slot = self._slot(tail)
+        cells[slot] = len(message)
+        self._bytes[slot * 8 + 8 : slot * 8 + 8 + len(message)] = message
+        cells[_TAIL] = tail + 1
+        receiver = cells[_PID], cells[_START]
+        if not receiver[0]:
+            # Whoever comes to receive is told of it then.
+            cells[_EARLY] += 1
+        left = time.monotonic_ns()
+        if at is not None:
+            at("release", self._sent)
+        self._lock.release()
+        if receiver[0]:
+            self._tell(*receiver)
+        self.window = Window(entered, left, tail, tail + 1)
+
+    def receive(self) -> bytes | None:
+        """Refuse: this end only sends."""
+        raise KernelObjectError(f"{self._what} was opened to send, not to receive")
+
+    def abandon(self) -> None:
+        """Let go of the lock."""
+        self._lock.abandon()
+
+    def restart(self) -> None:
+        """Do nothing: nothing is received ahead."""
+
+    def close(self) -> None:
+        """Let go of memory, lock and receiver."""
+        if self._target[2] >= 0:
+            os.close(self._target[2])
+        self._cells.release()
+        self._memory.close()
+        self._lock.close()
+
+    def _slot(self, position: int) -> int:
+        cell: int = _FIRST_SLOT + position % self._slots * self._width
+        return cell
+
+    def _reserved(self) -> bool:
+        if self._waits:
+            return self._room.wait()
+        try:
+            self._room.take()
+        except sysv_ipc.BusyError:
+            return False
+        except sysv_ipc.ExistentialError:
+            raise self._room.vanished() from None
+        return True
+
+    def _tell(self, pid: int, start: int) -> None:
+        if self._target[:2] != (pid, start):
+            self._target = pid, start, self._opened(pid, start)
+            self._poll.register(self._target[2], select.POLLIN)
+        try:
+            # A process that has ended, but is not reaped yet, takes signals and does nothing.
+            if self._poll.poll(0):
+                raise ProcessLookupError
+            try:
+                signal.pidfd_send_signal(self._target[2], self._signal, None, _PIDFD_SIGNAL_THREAD)
+            except OSError as error:
+                if isinstance(error, ProcessLookupError):
+                    raise
+                # A kernel before 6.9: the process, which has one thread if it is the lab's.
+                signal.pidfd_send_signal(self._target[2], self._signal)
+        except ProcessLookupError:
+            raise self._nobody(pid) from None
+
+    def _opened(self, pid: int, start: int) -> int:
+        """Return a pidfd of the receiver: never of another process that has its pid by now."""
+        if self._target[2] >= 0:
+            self._poll.unregister(self._target[2])
+            os.close(self._target[2])
+            self._target = 0, 0, -1
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            raise self._nobody(pid) from None
+        if names.start_time(pid) != start:
+            os.close(pidfd)
+            raise self._nobody(pid)
+        return pidfd
+
+    def _nobody(self, pid: int) -> KernelObjectError:
+        return KernelObjectError(f"nobody receives from {self._what} any more: {pid} has ended")
+
+
+class Receiver(Signals):
+    """The end that receives: of one process, whose pid the buffer holds."""
+
+    def __init__(self, address: Address, wait: Wait, what: str, at: At | None) -> None:
+        super().__init__(address, wait, what, at)
+        # With undo: whoever ends leaves the seat to another.
+        self._seat = Semaphore(address["seat"], wait, f"the seat at {what}", undo=True)
+        try:
+            self._seat.take()
+        except sysv_ipc.BusyError:
+            pid = self._cells[_PID]
+            super().close()
+            raise KernelObjectError(
+                f"{what} has a receiver already, process {pid}", "a signal is sent to one process"
+            ) from None
+        # Before anybody can send one: unblocked, it would end this process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {self._signal})
+        cells = self._cells
+        self._lock.acquire()
+        cells[_START], cells[_PID] = names.start_time(os.getpid()) or 0, os.getpid()
+        self._early, cells[_EARLY] = cells[_EARLY], 0
+        self._lock.release()
+        told = f"signals of {what}"
+        self.receiving = Touch(changes=(told,), ready=lambda: self._any() or wait.finishing)
+
+    def send(self, message: bytes, priority: int = 0) -> None:
+        """Refuse: this end only receives."""
+        raise KernelObjectError(f"{self._what} was opened to receive, not to send")
+
+    def receive(self) -> bytes | None:
+        """Return the oldest message, one for each signal."""
+        at, cells = self._at, self._cells
+        while self._told():
+            if at is not None:
+                at("acquire", self._lock.taking)
+            self._lock.acquire()
+            entered = time.monotonic_ns()
+            if at is not None:
+                at("check", self._look_at_both)
+            head, message = cells[_HEAD], None
+            if head < cells[_TAIL]:
+                if at is not None:
+                    at("read", self._take)
+                slot = self._slot(head)
+                message = bytes(self._bytes[slot * 8 + 8 : slot * 8 + 8 + cells[slot]])
+                cells[_HEAD] = head + 1
+            left = time.monotonic_ns()
+            if at is not None:
+                at("release", self._taken)
+            self._lock.release()
+            if message is not None:
+                self._room.post()
+                self.window = Window(entered, left, head, head + 1)
+                return message
+            # Otherwise the signal was somebody else's.
+        return None
+
+    def restart(self) -> None:
+        """Forget the signals of what the launcher has taken out."""
+        self._early = 0
+        while signal.sigtimedwait({self._signal}, 0) is not None:
+            pass
+
+    def close(self) -> None:
+        """Leave the seat; what is announced to this process stays behind."""
+        self._cells[_PID] = 0
+        self.restart()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {self._signal})
+        with contextlib.suppress(sysv_ipc.ExistentialError):  # removed: there is nothing to leave
+            self._seat.give()
+        super().close()
+
+    def _any(self) -> bool:
+        return self._early > 0 or self._signal in signal.sigpending()
+
+    def _told(self) -> bool:
+        """Wait for a signal; False when told to finish and there is none."""
+        if self._early:
+            self._early -= 1
+            return True
+        if signal.sigtimedwait({self._signal}, 0) is not None:
+            return True
+        with self._wait.standing(f"a message in {self._what}") as deadline:
+            while True:
+                # Told to finish means that nothing more will be sent: then one look is enough.
+                finishing = self._wait.finishing
+                seconds = 0.0 if finishing else deadline.tick()
+                if signal.sigtimedwait({self._signal}, seconds) is not None:
+                    return True
+                if finishing:
+                    return False
+                # The kernel tells only who waits for a semaphore that it was removed.
+                _ = self._room.value

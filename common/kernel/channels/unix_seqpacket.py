@@ -1,0 +1,150 @@
+"""A UNIX seqpacket socket: a connection for each sender, boundaries kept by the kernel.
+
+The lecture: sequential packet sockets "are similar to a stream socket, with the exception that
+record boundaries are preserved". A message without bytes would look like the end of its
+connection, so there is none.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from common.errors import KernelObjectError
+from common.kernel import sockets
+from common.kernel.channels import At, Channel, Facts
+from common.kernel.connections import Receiver, Sender
+from common.kernel.locks import Address
+from common.kernel.waits import Wait
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# Whether who has it open is told of its removal: connections live on without the path.
+TELLS_REMOVAL = False
+
+# The objects of a limited number that one channel makes.
+OBJECTS: dict[str, int] = {}
+
+# The kernel synchronises: there is nothing here for a lock to guard.
+GUARDED = False
+
+# Order is kept among the messages of one sender; connections are read in any order.
+ONE_LINE = False
+
+# So many messages of one connection, then it is another one's turn.
+_IN_A_ROW = 64
+
+
+@dataclass(frozen=True)
+class Options:
+    """None."""
+
+
+def facts(options: Options) -> Facts:
+    """Return how it behaves (unix(7))."""
+    return Facts(
+        bounded=True,
+        boundaries=True,
+        many_senders=True,
+        many_receivers=True,
+        kept=True,
+        order="as each sender sent; who accepts a sender's connection gets all that comes on it",
+        waiting="sleeps in poll(2)",
+        limits="a message, and a buffer for each sender, of about net.core.wmem_default bytes",
+        persists="its name until it is unlinked, its contents until nobody has it open",
+        named="a path of at most 107 bytes",
+        sender_dies="a whole message or nothing",
+    )
+
+
+def check(options: Options, message_size: int) -> str:
+    """Return why messages of ``message_size`` bytes do not fit ("" when they do)."""
+    return sockets.most_in_one(message_size)
+
+
+def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
+    """Bind the listening socket."""
+    return sockets.make_unix(socket.SOCK_SEQPACKET, maker) | {"message_size": message_size}
+
+
+def descriptors(address: Address, mode: str) -> list[int]:
+    """Return the listening socket for a receiver; a sender connects by the path."""
+    return [address["fd"]] if mode == "receive" else []
+
+
+def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Channel:
+    """Open one end; never blocks. Raises ``ObjectVanished`` when its path is gone."""
+    size = address["message_size"]
+    if mode == "receive":
+        return PacketReceiver(sockets.inherited(address, what), size, wait, what)
+    sockets.present(address["path"], what)
+
+    def dial() -> socket.socket:
+        return sockets.dial(address, socket.SOCK_SEQPACKET, wait, what)
+
+    return PacketSender(dial, size, wait, what)
+
+
+def reset(address: Address) -> None:
+    """Send away whoever stands in line; the others drop their connections themselves."""
+    sockets.empty(address["fd"])
+
+
+class PacketSender(Sender):
+    """Sends each message as one record."""
+
+    def __init__(self, dial: Callable[[], socket.socket], size: int, wait: Wait, what: str) -> None:
+        super().__init__(dial, wait, what)
+        self.send = self._call(size)
+
+    def _call(self, size: int) -> Callable[..., None]:
+        # A closure: only the descriptor is looked up, since it changes with the connection.
+        write, put, what = os.write, self.put, self._what
+
+        def send(message: bytes, priority: int = 0) -> None:
+            if not 0 < len(message) <= size:
+                if message:
+                    raise sockets.too_long(what, size, len(message))
+                raise KernelObjectError(f"{what}: an empty message would look like the end")
+            try:
+                write(self.fd, message)
+            except OSError:
+                # Not connected, no room, or nobody there: put finds out.
+                put(message, 0)
+
+        return send
+
+
+class PacketReceiver(Receiver):
+    """Receives records, some of one connection before the next."""
+
+    def __init__(self, listener: socket.socket, size: int, wait: Wait, what: str) -> None:
+        super().__init__(listener, wait, what, lingers=False)
+        self._size = size
+
+    def _take(self, fd: int) -> bytes | None:
+        came: list[bytes] = []
+        ended = False
+        try:
+            # One byte more than there may be: what is longer would be cut without a word.
+            read = functools.partial(os.read, fd, self._size + 1)
+            came.extend(itertools.islice(iter(read, b""), _IN_A_ROW))
+            ended = len(came) < _IN_A_ROW
+        except BlockingIOError:
+            pass  # what was read before is in the list
+        except ConnectionError:
+            ended = True
+        if came and max(map(len, came)) > self._size:
+            # Not ours; what it sent before is as doubtful.
+            self.cut_short += 1
+            came, ended = [], True
+        if ended:
+            self._drop(fd)
+        self._ahead = iter([(message,) for message in came])
+        return next(self._ahead, (None,))[0]

@@ -1,0 +1,81 @@
+"""A shell command beside a run: started as popen(3) does, and certain to end with the launcher."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+from pathlib import Path
+
+from common.errors import MachineError
+from common.kernel import libc
+
+SHELL = "/bin/sh"
+# What the shell itself answers when there is no such command.
+_NOT_FOUND = 127
+# The exit code, field 52 of /proc/pid/stat, counted from the state, field 3 (proc(5)).
+_STATE, _EXIT_CODE = 0, 49
+
+
+def start(command: str, stdin: int, stdout: int) -> int:
+    """Start ``sh -c command`` between two descriptors; returns its pid.
+
+    It leads a session of its own, and is killed when the launcher ends, whatever ends it. Nothing
+    else is inherited but standard error. Raises ``MachineError`` when there is no room for it.
+    """
+    launcher = os.getpid()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise MachineError(
+            f"cannot start {command!r}: {error.strerror}", "see ulimit -u and kernel.pid_max"
+        ) from None
+    if pid:
+        return pid
+    try:
+        signal.set_wakeup_fd(-1)
+        os.setsid()
+        libc.prctl_die_with_parent(signal.SIGKILL)
+        if os.getppid() == launcher:
+            _become(command, stdin, stdout)
+    finally:
+        os._exit(_NOT_FOUND)
+
+
+def _become(command: str, stdin: int, stdout: int) -> None:
+    # Ignored signals would stay ignored, and Python ignores SIGPIPE: `yes` would never end.
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    # Out of the way first: one of them may have the number of the other's place.
+    ends = [fcntl.fcntl(fd, fcntl.F_DUPFD, 3) for fd in (stdin, stdout)]
+    for place, fd in enumerate(ends):
+        os.dup2(fd, place)
+    os.closerange(3, 1 << 30)
+    os.execv(SHELL, ["sh", "-c", command])
+
+
+def end(pid: int) -> None:
+    """Kill the command with all that it started in its session's group, and reap it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    # It may not have come to its own group yet.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+def exit_status(pid: int) -> int | None:
+    """Return how a command ended that the launcher has not reaped: its status, or minus its signal.
+
+    None while it lives, and where nobody can tell any more. Any process of the same user may ask.
+    """
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    # The command is in parentheses and may hold blanks and parentheses itself.
+    fields = text.rpartition(")")[2].split()
+    return os.waitstatus_to_exitcode(int(fields[_EXIT_CODE])) if fields[_STATE] == "Z" else None
