@@ -17,7 +17,13 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any
 
-from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectVanished
+from common.errors import (
+    KernelObjectError,
+    MachineError,
+    NotPermitted,
+    ObjectVanished,
+    PeerLost,
+)
 from common.kernel.locks import Address
 from common.kernel.waits import TICK, Wait
 
@@ -176,7 +182,7 @@ def _explained(error: OSError, name: Any, what: str) -> KernelObjectError:
 
 def nobody(what: str) -> KernelObjectError:
     """Return the error that says that the other end is closed for good."""
-    return KernelObjectError(
+    return PeerLost(
         f"nobody receives from {what} any more: its last receiver closed it or died"
     )
 

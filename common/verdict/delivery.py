@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from common import kinds
 from common.history.case import Case
 from common.history.merge import Positions
 from common.history.operations import Effect
@@ -56,6 +57,13 @@ class Traffic:
         """Tell whether each receiver has a queue of its own in this channel (``per``)."""
         plan = self.case.channel(channel)
         return plan is not None and plan.per is not None
+
+    def one_line(self, channel: int) -> bool:
+        """Tell whether all messages of this channel stand in one line, whoever sent them."""
+        plan = self.case.channel(channel)
+        if plan is None:
+            return True
+        return bool(getattr(kinds.load(kinds.CHANNELS, plan.part.kind), "ONE_LINE", True))
 
     def sources(self, takes: Positions) -> npt.NDArray[np.int64]:
         """Return for each of ``takes`` a number for the queue that it came from."""

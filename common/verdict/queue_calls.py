@@ -1,7 +1,8 @@
 """Which calls were made on each queue of jobs? One channel may be several queues.
 
 Where receivers have channels of their own (``per``), each has a queue, and so has each priority of
-a FIFO: there they are files of their own, looked into one after the other.
+a FIFO: there they are files of their own, looked into one after the other. Where senders have
+connections, each has a queue.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def queues(case: Case) -> Iterator[Object]:
 class _Key(NamedTuple):
     """Which queue of a channel: whose it is, and of which priority; 0 where all share one."""
 
-    taker: int
+    owner: int
     level: int
 
 
@@ -45,19 +46,24 @@ def _queues(case: Case, channel: int) -> Iterator[Object]:
     plan, levels = case.channel(channel), traffic(case).priorities(channel)
     per = plan is not None and plan.per is not None
     apart = plan is not None and plan.part.kind in APART
+    mixed = not per and not traffic(case).one_line(channel)
     puts, takes = _puts(case, channel, levels), _takes(case, channel)
     urgency = {_item(call): call.act.level for call in puts}
     copies = Counter(map(_item, puts))
+    senders = {_item(call): process_of(case, call) for call in puts} if mixed else {}
     takers: dict[int, list[int]] = {}
     found: dict[_Key, list[Call]] = {}
     for call in takes:
-        taker, item = process_of(case, call) if per else 0, _item(call)
-        takers.setdefault(item, []).append(taker)
-        found.setdefault(_Key(taker, urgency.get(item, 0) if apart else 0), []).append(call)
+        item = _item(call)
+        owner = process_of(case, call) if per else senders.get(item, 0)
+        takers.setdefault(item, []).append(owner)
+        found.setdefault(_Key(owner, urgency.get(item, 0) if apart else 0), []).append(call)
     for call in puts:
         level, act = (call.act.level, replace(call.act, level=0)) if apart else (0, call.act)
         # Only who took a job tells whose queue it stood in; of a copy, not even that.
-        homes = list(dict.fromkeys(takers.get(_item(call), []))) if per else [0]
+        homes = list(dict.fromkeys(takers.get(_item(call), [])))
+        if not per:
+            homes = [senders.get(_item(call), 0)]
         if per and copies[_item(call)] > 1:
             act = replace(act, end=NEVER)
         for home in homes if act.end == NEVER else homes[:1]:
@@ -65,7 +71,8 @@ def _queues(case: Case, channel: int) -> Iterator[Object]:
     lines, drained = 1 if apart else levels, _drained(case) and not per
     for key, calls in sorted(found.items()):
         name = f"the queue {plan.name if plan else channel}"
-        name += f" of {case.history.processes[key.taker].name}" if per else ""
+        whose = case.history.processes[key.owner].name if per or mixed else ""
+        name += f" of {whose}" if per else f" from {whose}" if mixed else ""
         name += f", priority {key.level}" if apart and levels > 1 else ""
         queue = Queue(lines, drained, case.job, list(_unrecorded_puts(case, calls, lines)))
         threads = [*by_process(case, calls), *_unrecorded_takes(case)]

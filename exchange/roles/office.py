@@ -52,6 +52,7 @@ class Line(Protocol):
     """An office's end of the channel: it answers whoever it heard last."""
 
     receiving: Touch
+    replying: Touch
 
     def receive(self) -> bytes | None:
         """Return the next call, None when told to finish and there is none."""
@@ -76,43 +77,44 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     shared = options.remembers == remembering.FILE
     answers = remembering.Answers(context.shared_file("answers") if shared else None)
     clock, at = context.clock, context.at
-    answering = Touch(changes=(f"answers of {options.calls}",))
+
+    keyed = options.remembers != remembering.NOTHING
 
     def work(call: remote.Call, asked: int) -> tuple[bytes, bool]:
-        """Return the answer to a call, and whether it was done just now."""
-        if call.key and options.remembers != remembering.NOTHING:
-            known = answers.look(call.key)
-            if known is not None:
-                return known, False
+        """Return the answer to a call that is done for the first time, and whether it was done."""
         cell = context.begin(TAKE_ORDER, index, call.item, asked, asked, call.amount)
         context.end(cell, call.amount, 0.0, 0.0, 0.0, clock())
         done = desk.trade(call.buying, call.row, call.amount, call.item)
         answer = remote.pack_answer(remote.Answer(call.item, done))
-        if call.key:
+        if call.key and keyed:
+            # Before it is sent: whoever calls again has not had it.
             answers.remember(call.key, answer)
         return answer, done
 
     def serve() -> dict[str, Any]:
-        done = answered = 0
-        calls = 0
+        done = taken = calls = replied = 0
         while True:
             if at is not None:
                 at("receive", line.receiving)
             asked = clock()
             message = line.receive()
             if message is None:
-                return {"balance": desk.balance, "done": done, "answered": answered}
+                return {"balance": desk.balance, "done": done, "taken": taken, "replied": replied}
             calls += 1
-            answer, traded = work(remote.unpack_call(message), asked)
-            done += traded
+            call = remote.unpack_call(message)
+            answer = answers.look(call.key) if call.key and keyed else None
+            if answer is None:
+                answer, traded = work(call, asked)
+                taken += 1
+                done += traded
             if at is not None:
-                at("send", answering)
+                at("send", line.replying)
             if calls == options.dies_after:
                 os.kill(os.getpid(), signal.SIGKILL)
             if options.hangs_up_every and calls % options.hangs_up_every == 0:
                 line.hang_up()
                 continue
             line.reply(answer)
-            answered += 1
+            replied += 1
 
     return serve

@@ -6,6 +6,7 @@ import os
 import resource
 import select
 import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -191,20 +192,55 @@ def test_two_receivers_are_both_woken_though_one_only_can_be_alarmed(
             os.close(fd)
 
 
-def test_after_a_wait_registration_and_signal_mask_are_as_before(maker: Maker) -> None:
+def test_after_a_wait_registration_and_signal_mask_are_as_before(maker: Maker, fork: Fork) -> None:
     """Others can have themselves alarmed, and no alarm is left pending."""
     address = build(maker, waiting="notify")
-    receiver = opened(address, "receive", SHORT)
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with pytest.raises(WaitExpired):
-        receiver.receive()
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
     foreign = posix_ipc.MessageQueue(address["name"])
+    (done, doing), (go, going) = os.pipe(), os.pipe()
+
+    def work() -> None:
+        receiver = opened(address, "receive", SHORT)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        with pytest.raises(WaitExpired):
+            receiver.receive()
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+        assert posix_queue.ALARM not in signal.sigpending()
+        os.write(doing, b"d")
+        os.read(go, 1)
+
+    child = fork(work)
+    assert os.read(done, 1) == b"d"
     foreign.request_notification(signal.SIGUSR2)
     foreign.request_notification(None)
-    assert posix_queue.ALARM not in signal.sigpending()
+    os.write(going, b"g")
+    assert child.ended() == 0
     foreign.close()
-    receiver.close()
+    for fd in (done, doing, go, going):
+        os.close(fd)
+
+
+def test_a_process_with_more_threads_is_not_alarmed(maker: Maker, fork: Fork) -> None:
+    """Another of its threads would take the alarm, and the process die of it: it polls."""
+    address = build(maker, waiting="notify")
+    (said, saying), (got, giving) = os.pipe(), os.pipe()
+
+    def work() -> None:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+        receiving(address, saying, giving)()
+
+    child = fork(work)
+    asleep(child, said)
+    foreign = posix_ipc.MessageQueue(address["name"])
+    foreign.request_notification(signal.SIGUSR2)  # EBUSY if it had registered
+    foreign.request_notification(None)
+    foreign.close()
+    sender = opened(address, "send", PATIENCE)
+    sender.send(frame(1))
+    assert os.read(got, SIZE) == frame(1)
+    assert child.ended() == 0
+    sender.close()
+    for fd in (said, saying, got, giving):
+        os.close(fd)
 
 
 def test_what_can_never_be_made_is_refused_beforehand() -> None:

@@ -16,7 +16,13 @@ EXCLUDING = {kind for kind in kinds.names(kinds.LOCKS) if kinds.load(kinds.LOCKS
 def test_every_real_lock_is_valid_on_every_table_and_none_loses_updates(tmp_path: Path) -> None:
     """One command; each combination once, by the variant that says what to expect of it."""
     done = launch(
-        "compare", "exchange/lost_update", "--matrix", "lock,table", "--json", cwd=tmp_path
+        "compare",
+        "exchange/lost_update",
+        "--matrix",
+        "lock,table",
+        "--json",
+        "--out",
+        str(tmp_path),
     )
     assert done.status == 0, done.err
     document = done.document
@@ -72,9 +78,7 @@ def test_a_scenario_that_promises_nothing_with_a_lock_has_no_matrix_of_locks(
     tmp_path: Path,
 ) -> None:
     """What to expect of one would be a guess."""
-    done = launch(
-        "compare", "exchange/script", "--matrix", "lock", "--out", str(tmp_path / "runs")
-    )
+    done = launch("compare", "exchange/script", "--matrix", "lock", "--out", str(tmp_path / "runs"))
     assert done.status == 2
     assert "no variant with a lock everywhere" in done.err
 

@@ -193,7 +193,7 @@ def test_a_plan_that_cannot_be_understood_makes_the_run_undecided(tmp_path: Path
     scene = one_job_each(tmp_path, ChannelPlan("jobs", 0, Part("pigeon"), Part("none"), 64), 15)
     verdict = judge(scene.case())
     assert (verdict.verdict, verdict.measures["checker_failed"]) == ("undecided", True)
-    assert "the checker contention failed" in verdict.doubts[0]
+    assert "failed: ModuleNotFoundError" in verdict.doubts[0]
 
 
 def test_a_verdict_is_stored_and_read_again(tmp_path: Path) -> None:

@@ -21,19 +21,19 @@ from typing import TYPE_CHECKING, Any
 import posix_ipc
 
 from common import kinds
-from common.errors import KernelObjectError, ObjectVanished
+from common.errors import KernelObjectError, LabError, ObjectVanished, WaitExpired
 from common.kernel import commands, limits
 from common.kernel.channels import At, Channel, Facts, Touch, Window
 from common.kernel.frames import Writer, drain, duplicate
 from common.kernel.locks import Address, Lock
-from common.kernel.waits import Wait
+from common.kernel.waits import TICK, Wait
 from common.options import option
 
 if TYPE_CHECKING:
     from common.kernel.objects import Maker
 
-# Whether who has it open is told of its removal: it has no name that could be taken away.
-TELLS_REMOVAL = False
+# Whether who has it open is told of its removal: its pipes end with the command.
+TELLS_REMOVAL = True
 
 # The objects of a limited number that one channel makes (its lock is not counted).
 OBJECTS = {"posix_sem": 1}
@@ -106,16 +106,15 @@ def make(options: Options, message_size: int, lock: Address, maker: Maker) -> di
 
 
 def descriptors(address: Address, mode: str) -> list[int]:
-    """Return the ends that a process needs: receivers also watch the command."""
-    names = ("send",) if mode == "send" else ("receive", "pidfd")
-    return [address[name]["fd"] for name in names]
+    """Return what a process needs: its end, and what tells that the command has ended."""
+    return [address[mode]["fd"], address["pidfd"]["fd"]]
 
 
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Channel:
     """Take one end. Raises ``ObjectVanished`` where it is not open in this process.
 
-    A sender fails at once when the command has gone. A receiver that finds the end of its output
-    is told None if it ended well, and fails otherwise.
+    Both fail at once when the command has failed, and with ``ObjectVanished`` when it was killed.
+    When it ended well a sender fails, and for a receiver the channel has ended.
     """
     try:
         under_way = posix_ipc.Semaphore(address["under_way"])
@@ -123,9 +122,10 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
         name = address["under_way"]
         raise ObjectVanished(f"{what}: there is no POSIX semaphore {name}") from None
     fd = duplicate(address[mode]["fd"], address[mode]["inode"], what)
+    command = Command(address, what)
     if mode == "send":
-        return Input(fd, under_way, address, wait, what)
-    return Output(fd, under_way, address, wait, what, at)
+        return Input(fd, command, under_way, address, wait, what)
+    return Output(fd, command, under_way, address, wait, what, at)
 
 
 def reset(address: Address) -> None:
@@ -139,14 +139,57 @@ def reset(address: Address) -> None:
     kinds.load(kinds.LOCKS, guard["kind"]).reset(guard["at"])
 
 
+class Command:
+    """The command, watched by a process that is not its parent."""
+
+    def __init__(self, address: Address, what: str) -> None:
+        self.line: str = address["command"]
+        self._told = f"the command of {what}, {self.line!r}"
+        self._pid: int = address["pid"]
+        self._pidfd = duplicate(address["pidfd"]["fd"], address["pidfd"]["inode"], what)
+        self._poll = select.poll()
+        self._poll.register(self._pidfd, select.POLLIN)
+
+    def close(self) -> None:
+        """Watch it no longer."""
+        os.close(self._pidfd)
+
+    def has_ended(self, seconds: float) -> bool:
+        """Wait up to ``seconds`` for its end."""
+        return bool(self._poll.poll(seconds * 1000))
+
+    def failure(self, part: int = 0, size: int = 0) -> LabError | None:
+        """Return what is wrong with how it ended, ``part`` bytes of ``size`` into a message."""
+        status = commands.exit_status(self._pid)
+        if status is None:
+            return ObjectVanished(f"{self._told}, was ended from outside")
+        if status < 0:
+            return ObjectVanished(f"{self._told}, was killed by signal {-status}")
+        if status:
+            return KernelObjectError(f"{self._told}, failed with exit status {status}")
+        if part:
+            return KernelObjectError(
+                f"{self._told}, ended after {part} bytes of a message of {size}",
+                "it must write as much of each message as it reads",
+            )
+        return None
+
+
 class Input(Writer):
     """The standard input of the command, for one sender."""
 
     def __init__(
-        self, fd: int, under_way: posix_ipc.Semaphore, address: Address, wait: Wait, what: str
+        self,
+        fd: int,
+        command: Command,
+        under_way: posix_ipc.Semaphore,
+        address: Address,
+        wait: Wait,
+        what: str,
     ) -> None:
-        gone = f"its command {address['command']!r} has ended or closed its standard input"
+        gone = f"its command {command.line!r} has ended or closed its standard input"
         super().__init__([fd], address["message_size"], wait, what, gone=gone)
+        self._command = command
         self._under_way = under_way
         self.send = self._counted(self.send)
 
@@ -159,17 +202,23 @@ class Input(Writer):
             post()
             try:
                 write(message)
-            except BaseException:
+            except LabError as error:
                 with contextlib.suppress(posix_ipc.BusyError):
                     take(0)
+                # A pipe that nobody reads: the end of the command follows at once, or never.
+                full = isinstance(error, WaitExpired) or len(message) != self._size
+                if not full and self._command.has_ended(TICK):
+                    raise self._command.failure() or error from None
                 raise
 
         return send
 
     def close(self) -> None:
-        """Close the descriptor and the count."""
-        super().close()
-        self._under_way.close()
+        """Close the descriptors and the count; harmless twice."""
+        if self._fds:
+            super().close()
+            self._command.close()
+            self._under_way.close()
 
 
 class Output:
@@ -181,6 +230,7 @@ class Output:
     def __init__(
         self,
         fd: int,
+        command: Command,
         under_way: posix_ipc.Semaphore,
         address: Address,
         wait: Wait,
@@ -189,10 +239,8 @@ class Output:
     ) -> None:
         self.window: Window | None = None
         self._fd = fd
+        self._command = command
         self._under_way = under_way
-        self._pid: int = address["pid"]
-        self._pidfd = duplicate(address["pidfd"]["fd"], address["pidfd"]["inode"], what)
-        self._command: str = address["command"]
         self._size: int = address["message_size"]
         self._wait = wait
         self._what = what
@@ -251,9 +299,12 @@ class Output:
         """Do nothing: nothing is received ahead."""
 
     def close(self) -> None:
-        """Close the descriptors and the lock."""
+        """Close the descriptors and the lock; harmless twice."""
+        if self._fd < 0:
+            return
         os.close(self._fd)
-        os.close(self._pidfd)
+        self._fd = -1
+        self._command.close()
         self._under_way.close()
         self._lock.close()
 
@@ -289,22 +340,11 @@ class Output:
 
     def _close_down(self, part: bytes) -> None:
         """Find out how the command ended, once its output has."""
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        with self._wait.standing(f"the end of {self._command!r}") as deadline:
-            while not poll.poll(deadline.tick() * 1000):
+        with self._wait.standing(f"the end of {self._command.line!r}") as deadline:
+            while not self._command.has_ended(deadline.tick()):
                 pass
-        status = commands.exit_status(self._pid)
-        told = f"the command of {self._what}, {self._command!r}"
-        if status is None:
-            raise KernelObjectError(f"{told}, has ended, and nobody can tell how")
-        if status < 0:
-            raise KernelObjectError(f"{told}, was killed by signal {-status}")
-        if status:
-            raise KernelObjectError(f"{told}, failed with exit status {status}")
         # Without turns the rest went to another receiver: that is what is to be seen then.
-        if part and self._lock.taking is not None:
-            raise KernelObjectError(
-                f"{told}, ended after {len(part)} bytes of a message of {self._size}",
-                "it must write as much of each message as it reads",
-            )
+        missed = len(part) if self._lock.taking is not None else 0
+        failure = self._command.failure(missed, self._size)
+        if failure is not None:
+            raise failure

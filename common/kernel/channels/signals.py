@@ -153,6 +153,7 @@ class Signals:
         self._bytes = self._memory.bytes
         self._cells = self._bytes.cast("q")
         self._target: tuple[int, int, int] = (0, 0, -1)
+        self._closed = False
         self._poll = select.poll()
         free, told = f"room in {what}", f"signals of {what}"
         lock = (what_lock,) if self._lock.giving else ()
@@ -216,7 +217,10 @@ class Signals:
         """Do nothing: nothing is received ahead."""
 
     def close(self) -> None:
-        """Let go of memory, lock and receiver."""
+        """Let go of memory, lock and receiver; harmless twice."""
+        if self._closed:
+            return
+        self._closed = True
         if self._target[2] >= 0:
             os.close(self._target[2])
         self._cells.release()
@@ -340,6 +344,8 @@ class Receiver(Signals):
 
     def close(self) -> None:
         """Leave the seat; what is announced to this process stays behind."""
+        if self._closed:
+            return
         self._cells[_PID] = 0
         self.restart()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {self._signal})

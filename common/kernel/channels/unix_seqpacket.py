@@ -10,16 +10,18 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common.errors import KernelObjectError
+from common.errors import KernelObjectError, PeerLost
 from common.kernel import sockets
-from common.kernel.channels import At, Channel, Facts
+from common.kernel.channels import At, Channel, Facts, Touch
 from common.kernel.connections import Receiver, Sender
 from common.kernel.locks import Address
+from common.kernel.sockets import CLOSED
 from common.kernel.waits import Wait
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ GUARDED = False
 
 # Order is kept among the messages of one sender; connections are read in any order.
 ONE_LINE = False
+
+# A receiver can answer on the connection that a message came by: a socket works both ways.
+ANSWERS = True
 
 # So many messages of one connection, then it is another one's turn.
 _IN_A_ROW = 64
@@ -102,6 +107,33 @@ class PacketSender(Sender):
     def __init__(self, dial: Callable[[], socket.socket], size: int, wait: Wait, what: str) -> None:
         super().__init__(dial, wait, what)
         self.send = self._call(size)
+        self._size = size
+        # What a step touches in which the answer to what was sent is awaited.
+        self.answering = Touch(changes=(f"answers of {what}",), ready=self._answered)
+
+    def answer(self) -> bytes:
+        """Return what the receiver answers to what was sent last, on the same connection.
+
+        Raises ``WaitExpired``, and ``PeerLost`` when it hung up or died before it answered.
+        """
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        with self._wait.standing(f"an answer of {self._what}") as deadline:
+            while not poll.poll(deadline.tick() * 1000):
+                pass
+        try:
+            answer = os.read(self.fd, self._size)
+        except ConnectionError:
+            answer = b""
+        if not answer:
+            self._hang_up()
+            raise PeerLost(f"who serves {self._what} closed the connection before it answered")
+        return answer
+
+    def _answered(self) -> bool:
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return bool(poll.poll(0))
 
     def _call(self, size: int) -> Callable[..., None]:
         # A closure: only the descriptor is looked up, since it changes with the connection.
@@ -127,6 +159,28 @@ class PacketReceiver(Receiver):
     def __init__(self, listener: socket.socket, size: int, wait: Wait, what: str) -> None:
         super().__init__(listener, wait, what, lingers=False)
         self._size = size
+        self._heard = CLOSED
+        # What a step touches in which the last message is answered.
+        self.replying = Touch(changes=(f"answers of {what}",))
+
+    def reply(self, message: bytes) -> None:
+        """Answer the message that was received last; that its sender has gone is no error.
+
+        Raises ``KernelObjectError`` for a sender that reads no answers.
+        """
+        if self._heard not in self._lines:
+            return
+        try:
+            os.write(self._heard, message)
+        except ConnectionError:
+            self._drop(self._heard)
+        except BlockingIOError:
+            raise KernelObjectError(f"{self._what}: a sender does not read its answers") from None
+
+    def hang_up(self) -> None:
+        """Close the connection of the message that was received last."""
+        if self._heard in self._lines:
+            self._drop(self._heard)
 
     def _take(self, fd: int) -> bytes | None:
         came: list[bytes] = []
@@ -144,6 +198,8 @@ class PacketReceiver(Receiver):
             # Not ours; what it sent before is as doubtful.
             self.cut_short += 1
             came, ended = [], True
+        if came:
+            self._heard = fd
         if ended:
             self._drop(fd)
         self._ahead = iter([(message,) for message in came])

@@ -3,7 +3,7 @@
 Only strict order counts: one thing came before another if it had ended before the other began, or
 if one process did both. What stands in one line is told by the channel: the jobs of each priority,
 and where each receiver has a queue of its own, or reads ahead of what it takes (a FIFO with
-``batch``), those of each receiver.
+``batch``), those of each receiver; where each sender has a connection, those of each sender.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def check(case: Case) -> Result:
         plan = case.channel(channel)
         ahead = plan is not None and bool(plan.part.options.get("batch"))
         apart = jobs.own(channel) or ahead
-        found = [each for line in _lines(passages, apart) for each in _overtaken(line)]
+        mixed = not jobs.one_line(channel)
+        found = [each for line in _lines(passages, apart, mixed) for each in _overtaken(line)]
         # All are equal where the channel tells no priorities apart.
         if not apart:
             found.extend(_outranked(passages, plan is not None and plan.part.kind not in APART))
@@ -119,13 +120,15 @@ def _passages(case: Case, jobs: Traffic, channel: int) -> Passages:
     )
 
 
-def _lines(passages: Passages, apart: bool) -> Iterator[Passages]:
+def _lines(passages: Passages, apart: bool, mixed: bool) -> Iterator[Passages]:
     """Yield the jobs that must keep their order: those of one priority.
 
-    Where receivers are ``apart``, only one receiver's.
+    Where receivers are ``apart``, only one receiver's; where senders are ``mixed``, in connections
+    of their own, only one sender's.
     """
-    takers = passages.taker if apart else np.zeros_like(passages.taker)
-    keys = np.stack([takers, passages.priority])
+    anybody = np.zeros_like(passages.taker)
+    takers, senders = passages.taker if apart else anybody, passages.sender if mixed else anybody
+    keys = np.stack([takers, senders, passages.priority])
     for key in np.unique(keys, axis=1).T:
         yield passages.only((keys == key[:, None]).all(axis=0))
 

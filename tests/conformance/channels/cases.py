@@ -51,6 +51,20 @@ class Case(NamedTuple):
         found: Facts = self.module.facts(self.module.Options(**self.options))
         return found
 
+    @property
+    def tells_removal(self) -> bool:
+        """Tell whether who has it open is told; a module may say so for its options."""
+        asked = getattr(self.module, "tells_removal", None)
+        told: bool = (
+            asked(self.module.Options(**self.options)) if asked else self.module.TELLS_REMOVAL
+        )
+        return told
+
+    @property
+    def walkable(self) -> bool:
+        """Tell whether all that was sent can be received at once."""
+        return bool(getattr(self.module, "WALKABLE", True))
+
     def fits(self, size: int) -> bool:
         return not self.module.check(self.module.Options(**self.options), size)
 
