@@ -43,6 +43,15 @@ def pack(job: Job) -> bytes:
     return _LAYOUT.pack(job.letters, job.priority, job.pages, checksum(job), job.item)
 
 
+def cut_to_size(message: bytes) -> bytes:
+    """Return what a reader finds that takes each receive for one job: its first 64 bytes.
+
+    A channel without boundaries gives less than a job, or more than one; what is missing is zeros,
+    and what is behind is lost.
+    """
+    return message[:SIZE].ljust(SIZE, b"\0")
+
+
 def unpack(message: bytes) -> Received:
     """Return the job in ``message``, whether or not it is whole."""
     letters, priority, pages, declared, item = _LAYOUT.unpack(message)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from common.kernel.channels import framed
 from common.process.context import Context
-from spooler.messages import Job, checksum, unpack
+from spooler.messages import SIZE, Job, checksum, cut_to_size, unpack
 from spooler.operations import TAKE
 
 
@@ -34,6 +34,8 @@ def open_source(context: Context, name: str) -> Callable[[], Taken | None]:
         if message is None:
             return None
         entered, left, read, written = framed(channel, asked, clock())
+        if len(message) != SIZE:
+            message = cut_to_size(message)
         job, declared = unpack(message)
         taken = Taken(message, job, float(declared), float(checksum(job)))
         cell = context.begin(TAKE, index, job.item, asked, entered, taken.declared)

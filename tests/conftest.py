@@ -96,7 +96,8 @@ def maker(kernel_clean: None, tmp_path: Path) -> Iterator[Maker]:
 def limited(maker: Maker) -> dict[str, int]:
     """Return how many objects were made of each kind that the kernel limits by number."""
     made = Counter(str(entry["kind"]) for entry in maker.objects())
-    return {kind: made[kind] for kind in (*existing.SYSV, "posix_sem") if made[kind]}
+    counted = (*existing.SYSV, "posix_sem", "posix_queue")
+    return {kind: made[kind] for kind in counted if made[kind]}
 
 
 @pytest.fixture

@@ -56,14 +56,23 @@ class Writer:
         self.send = self._sender()
 
     def _sender(self) -> Callable[..., None]:
-        # A closure: nothing is looked up where there is room.
+        # Closures: nothing is looked up where there is room.
         fds, size, normal, write = self._fds, self._size, len(self._fds) - 1, os.write
+
+        def send_plain(message: bytes, priority: int = 0) -> None:
+            if len(message) != size:
+                raise self._odd(message)
+            try:
+                done = write(fds[0], message)
+            except OSError:
+                self._send_when_room(message, 0)
+            else:
+                if done != size:
+                    self._complain_of_part(done)
 
         def send(message: bytes, priority: int = 0) -> None:
             if len(message) != size:
-                raise KernelObjectError(
-                    f"{self._what} takes messages of exactly {size} bytes, not {len(message)}"
-                )
+                raise self._odd(message)
             level = min(max(normal - priority, 0), normal) if priority else normal
             try:
                 done = write(fds[level], message)
@@ -73,7 +82,7 @@ class Writer:
                 if done != size:
                     self._complain_of_part(done)
 
-        return send
+        return send if normal else send_plain
 
     def receive(self) -> bytes | None:
         """Refuse: this end only sends."""
@@ -125,6 +134,11 @@ class Writer:
         if done != self._size:
             self._complain_of_part(done)
         return True
+
+    def _odd(self, message: bytes) -> KernelObjectError:
+        return KernelObjectError(
+            f"{self._what} takes messages of exactly {self._size} bytes, not {len(message)}"
+        )
 
     def _complain_of_part(self, done: int) -> None:
         raise KernelObjectError(

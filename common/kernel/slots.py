@@ -7,6 +7,8 @@ store; the copy of a message is many and not atomic. Who uses them keeps others 
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from common.kernel.locks import Address
@@ -44,28 +46,40 @@ def clear(address: Address) -> None:
 
 
 class Slots:
-    """The slots as one process has them open; ``cells`` holds the positions HEAD and TAIL."""
+    """The slots as one process has them open; ``cells`` holds the positions HEAD and TAIL.
+
+    ``fill(position, message)`` copies a message into the slot of a position, ``look(position)``
+    returns the one that is there.
+    """
 
     def __init__(self, address: Address) -> None:
         self.count: int = address["slots"]
         self.size: int = address["message_size"]
-        self._width = 1 + -(-self.size // 8)
         self._memory = sysv_shm.attach(address["memory"])
         self._bytes = self._memory.bytes
         self.cells = self._bytes.cast("q")
+        self.fill, self.look = self._calls()
 
-    def fill(self, position: int, message: bytes) -> None:
-        """Copy ``message`` into the slot of ``position``."""
-        slot = FIRST + position % self.count * self._width
-        start = slot * 8 + 8
-        self.cells[slot] = len(message)
-        self._bytes[start : start + len(message)] = message
+    def _calls(self) -> tuple[Callable[[int, bytes], None], Callable[[int], bytes]]:
+        # Closures over one call of C each: length and message together.
+        slot, view, size, count = (
+            struct.Struct(f"@q{self.size}s"),
+            self._bytes,
+            self.size,
+            self.count,
+        )
+        first, width = FIRST * 8, 8 + -(-size // 8) * 8
+        put, get = slot.pack_into, slot.unpack_from
 
-    def look(self, position: int) -> bytes:
-        """Return the message in the slot of ``position``."""
-        slot = FIRST + position % self.count * self._width
-        start = slot * 8 + 8
-        return self._bytes[start : start + self.cells[slot]].tobytes()
+        def fill(position: int, message: bytes) -> None:
+            put(view, first + position % count * width, len(message), message)
+
+        def look(position: int) -> bytes:
+            length, message = get(view, first + position % count * width)
+            whole: bytes = message
+            return whole if length == size else whole[:length]
+
+        return fill, look
 
     def close(self) -> None:
         """Let go of the memory."""

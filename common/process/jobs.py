@@ -104,7 +104,9 @@ def shortages(plan: Plan, systems: Mapping[str, System], run_dir: Path) -> list[
     # Beside what the parts make there is the start gate.
     made = Counter({"sysv_sem": 1})
     for family, part in parts:
-        made.update(kinds.load(family, part.kind).OBJECTS)
+        module = kinds.load(family, part.kind)
+        counted = getattr(module, "counted", None)
+        made.update(counted(module.Options(**part.options)) if counted else module.OBJECTS)
     return limits.shortages(
         processes=len(plan.processes),
         sets=made["sysv_sem"],

@@ -70,7 +70,11 @@ def test_a_channel_is_as_wide_as_the_largest_message_of_its_users(
     assert made.channel("answers").per == "customer"
     assert [channel.index for channel in made.channels] == [0, 1, 2]
     assert made.channel("more") == ChannelPlan(
-        "more", 2, Part("sysv_queue", {"capacity": None, "priorities": 1}), Part("none"), 64
+        "more",
+        2,
+        Part("sysv_queue", {"capacity": None, "priorities": 1, "by_recipient": False}),
+        Part("none"),
+        64,
     )
 
 

@@ -10,6 +10,11 @@
   the launcher's descriptors that a process with this end needs. A handle owns a duplicate.
 - ``make_for(options, message_size, owners, lock, maker) -> {owner: Address}``, where one object
   serves a channel that is made for each process of a group; elsewhere one is made for each.
+- ``check_ends(options, per, senders, receivers) -> str``, where not any number of processes can use
+  it: why these cannot ("" when they can).
+- ``objects(options, count) -> int``, with ``make_for``: how many are made for ``count`` owners.
+- ``counted(options) -> {kind: count}``, where ``OBJECTS`` depends on the options.
+- ``charge(options, message_size) -> int``: what one counts of RLIMIT_MSGQUEUE (bytes).
 - ``facts(options) -> Facts``: how it behaves where the kinds differ.
 - ``reset(address)``: take out whatever stands in it; the launcher asks while nobody uses it.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one channel makes at
@@ -18,6 +23,8 @@
 - ``GUARDED = False``: the kernel synchronises, there is nothing for a lock to guard.
 - ``WALKABLE = False``: what was sent may be on its way for a while, so that "can be received now"
   is not known, and schedules cannot be walked.
+- ``ONE_LINE = False``: each sender has a connection of its own, and order is kept in each only.
+- ``ANSWERS = True``: a receiver's handle has ``reply`` and ``hang_up``, a sender's ``answer``.
 - ``STEPS``: the steps that its calls mark, where they are more than the roles' own.
 """
 

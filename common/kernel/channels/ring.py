@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 # Whether who has it open is told of its removal.
 TELLS_REMOVAL = True
 
-# The objects of a limited number that one channel makes (its lock is not counted).
-OBJECTS = {"sysv_sem": 2, "sysv_shm": 1}
+# The objects of a limited number that one channel makes at most (its lock is not counted).
+OBJECTS = {"sysv_sem": 2, "posix_sem": 2, "sysv_shm": 1}
 
 # The points of a send or receive that a delay can be declared at.
 STEPS = ("acquire", "check", "read", "write", "release")
@@ -69,6 +69,11 @@ def facts(options: Options) -> Facts:
         named="the keys of its segment and semaphores",
         sender_dies="a slot that is reserved and never filled: the others wait for it for ever",
     )
+
+
+def counted(options: Options) -> dict[str, int]:
+    """Return the objects that a ring with these options makes."""
+    return {("sysv_sem" if options.semaphores == SYSV else "posix_sem"): 2, "sysv_shm": 1}
 
 
 def check(options: Options, message_size: int) -> str:
