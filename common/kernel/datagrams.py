@@ -59,6 +59,7 @@ class Datagrams:
     def _calls(self) -> tuple[Callable[..., None], Callable[[], bytes | None]]:
         # Closures: next to nothing is looked up where there is room, or a message.
         fd, size, token, wait = self._opened.fileno(), self._size, self._token, self._wait
+        what = self._what
         write, read, send_slowly, receive_slowly = os.write, os.read, self._send, self._receive
         first = len(token)
         ask = first + size + 1
@@ -68,9 +69,11 @@ class Datagrams:
                 send_slowly(message)
             try:
                 write(fd, token + message)
-            except OSError:
-                # A tick has passed, or nobody is there.
+            except BlockingIOError:
                 send_slowly(message)
+            except OSError as error:
+                # Told once only: to ask again would find nothing wrong.
+                raise sockets.failed(error, what, len(message)) from None
 
         def receive() -> bytes | None:
             if wait.finishing:

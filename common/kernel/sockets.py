@@ -182,9 +182,7 @@ def _explained(error: OSError, name: Any, what: str) -> KernelObjectError:
 
 def nobody(what: str) -> KernelObjectError:
     """Return the error that says that the other end is closed for good."""
-    return PeerLost(
-        f"nobody receives from {what} any more: its last receiver closed it or died"
-    )
+    return PeerLost(f"nobody receives from {what} any more: its last receiver closed it or died")
 
 
 def failed(error: OSError, what: str, size: int) -> KernelObjectError:

@@ -110,7 +110,11 @@ class FramedReceiver(Receiver):
         """Set the whole messages of ``data`` ahead, and keep what is left for its connection."""
         count = len(data) // self._frame
         end = count * self._frame
-        if all(data[n : end : self._frame] == self._head[n : n + 1] * count for n in range(4)):
+        uniform = all(
+            data[n : end : self._frame] == self._head[n : n + 1] * count
+            for n in range(_LENGTH.size)
+        )
+        if uniform and end + _LENGTH.size + _length(data, end) > len(data):
             # All of full size: their lengths stand where they must, one behind another.
             self._ahead = self._bodies.iter_unpack(memoryview(data)[:end])
         else:

@@ -138,7 +138,9 @@ def _facts(package: str, module: ModuleType, options: Mapping[str, Any]) -> dict
         found["excludes"] = module.EXCLUDES
     found.update(module.facts(module.Options(**options))._asdict())
     if package != kinds.TABLES:
-        found["tells_removal"] = module.TELLS_REMOVAL
+        asked = getattr(module, "tells_removal", None)
+        chosen = module.Options(**options)
+        found["tells_removal"] = module.TELLS_REMOVAL if asked is None else asked(chosen)
     if package == kinds.LOCKS:
         found["takes_together"] = hasattr(module, "together")
         found["shared"] = getattr(module, "SHARED", False)

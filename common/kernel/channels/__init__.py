@@ -19,7 +19,8 @@
 - ``reset(address)``: take out whatever stands in it; the launcher asks while nobody uses it.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one channel makes at
   most, beside its lock.
-- ``TELLS_REMOVAL``: whether who has it open is told that the object was removed.
+- ``TELLS_REMOVAL``: whether who has it open is told that the object was removed; where that depends
+  on the options, ``tells_removal(options)``.
 - ``GUARDED = False``: the kernel synchronises, there is nothing for a lock to guard.
 - ``WALKABLE = False``: what was sent may be on its way for a while, so that "can be received now"
   is not known, and schedules cannot be walked.

@@ -74,6 +74,11 @@ def facts(options: Options) -> Facts:
     )
 
 
+def tells_removal(options: Options) -> bool:
+    """Return whether who waits is told: memory stays attached, semaphores are gone."""
+    return options.sync == "semaphores"
+
+
 def check(options: Options, message_size: int) -> str:
     """Return why messages of ``message_size`` bytes do not fit ("" when they do)."""
     if message_size < _LETTERS:

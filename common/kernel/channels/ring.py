@@ -71,6 +71,11 @@ def facts(options: Options) -> Facts:
     )
 
 
+def tells_removal(options: Options) -> bool:
+    """Return whether who waits is told: a POSIX semaphore works on for those who have it open."""
+    return options.semaphores == SYSV
+
+
 def counted(options: Options) -> dict[str, int]:
     """Return the objects that a ring with these options makes."""
     return {("sysv_sem" if options.semaphores == SYSV else "posix_sem"): 2, "sysv_shm": 1}
