@@ -53,7 +53,7 @@ def conduct(experiment: Experiment, systems: Mapping[str, System]) -> Result:
         _perform(experiment, systems, directory, writing)
     os.close(writing)
     try:
-        said = _heard(reading, begun + DEADLINE)
+        said = _heard(reading, pid, begun + DEADLINE)
     finally:
         os.close(reading)
         with contextlib.suppress(ProcessLookupError):
@@ -95,20 +95,26 @@ def _perform(
     os._exit(0)
 
 
-def _heard(reading: int, end: float) -> bytes:
-    """Return all that is said until the other side closes, or ``end`` comes."""
+def _heard(reading: int, pid: int, end: float) -> bytes:
+    """Return all that process ``pid`` says until it ends, or ``end`` comes."""
     poll = select.poll()
     poll.register(reading, select.POLLIN)
+    # Processes that it started may hold the pipe open: end-of-file alone would come too late.
+    gone = os.pidfd_open(pid)
+    poll.register(gone, select.POLLIN)
     said = b""
-    while poll.poll(max(0.0, end - time.monotonic()) * 1000):
-        more = os.read(reading, 1 << 16)
-        if not more:
+    os.set_blocking(reading, False)
+    try:
+        while ready := dict(poll.poll(max(0.0, end - time.monotonic()) * 1000)):
+            try:
+                while more := os.read(reading, 1 << 16):
+                    said += more
+            except BlockingIOError:
+                if gone not in ready:
+                    continue
             break
-        said += more
-        # A process that it started may hold the pipe open: the end of the document is enough.
-        with contextlib.suppress(ValueError):
-            json.loads(said)
-            break
+    finally:
+        os.close(gone)
     return said
 
 

@@ -61,7 +61,7 @@ def _calls(
 
     def take_one() -> bool:
         try:
-            take(0)
+            take(0.0)  # a float: nothing has to be converted
         except busy:
             return stand()
         return True

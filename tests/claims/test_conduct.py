@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import time
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from common.claims import conduct
 from common.claims.claim import HOLDS, UNDECIDED, Claim, Experiment, Seen, Shown
 from common.claims.lab import Lab
 from common.kernel import existing
+from tests.conftest import PATIENCE
 
 CLAIMS = (Claim("A1", 1, "One."), Claim("A2", 2, "Two."))
 
@@ -92,8 +95,12 @@ def test_what_it_leaves_is_removed_though_it_was_killed(runtime_directory: Path)
     told.unlink()
     assert existing.find("sysv_sem", int(key)) is None
     assert not Path(directory).exists()
-    state = Path(f"/proc/{pid}/stat")
-    assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] in "ZX"
+    with contextlib.suppress(ProcessLookupError):
+        # Killed, and perhaps not yet gone: the kernel tells when it is.
+        gone = select.poll()
+        gone.register(fd := os.pidfd_open(int(pid)), select.POLLIN)
+        assert gone.poll(PATIENCE * 1000)
+        os.close(fd)
 
 
 def test_its_own_process_is_not_touched() -> None:

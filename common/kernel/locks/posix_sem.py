@@ -114,7 +114,7 @@ def _calls(
     def acquire() -> None:
         nonlocal held
         try:
-            take(0)
+            take(0.0)  # a float, as sem_timedwait gets it: nothing has to be converted
         except busy:
             stand()
         held = True
@@ -131,6 +131,6 @@ def _calls(
         nonlocal held
         held = False
 
-    bare = functools.partial(take, 0)
+    bare = functools.partial(take, 0.0)
     quick = Quick(bare, busy, stand, give, (), lambda error: error)
     return acquire, release, abandon, quick
