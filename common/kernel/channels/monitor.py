@@ -57,7 +57,8 @@ def facts(options: Options) -> Facts:
         limits="as long as it was made; messages of any size that was declared",
         persists="until it is removed and nobody has it attached",
         named="the keys of its segments",
-        sender_dies="the mutex held for ever, if it was inside: every waiter's deadline passes",
+        sender_dies="the mutex held for ever, if it was inside: every waiter's deadline passes; if "
+        "it waited for room, who signals may wait for it without end (glibc knows no dead waiters)",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from common import kinds
 from common.history.case import Case
 from common.history.operations import Effect
 from common.verdict.delivery import Traffic, traffic
@@ -82,9 +83,15 @@ def _rival(case: Case, jobs: Traffic, at: int) -> int | None:
 
 
 def _undone(case: Case, seen: int) -> str:
-    """Tell that the kernel took back the word that a job is there, where its channel has that."""
+    """Tell how the channel itself may have lost the job: by undo, or because it keeps no more."""
     channel = case.channel(case.history.record(seen)["object"])
-    if channel is None or not channel.part.options.get("undo"):
+    if channel is None:
+        return ""
+    module = kinds.load(kinds.CHANNELS, channel.part.kind)
+    facts = module.facts(module.Options(**channel.part.options))
+    if not facts.bounded:
+        return f": {channel.name} loses in silence what it has no room for ({facts.limits})"
+    if not channel.part.options.get("undo"):
         return ""
     return (
         f": {channel.name} counts with undo, so when {case.process(seen)} ended the kernel took "

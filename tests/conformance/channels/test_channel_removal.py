@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from common.errors import KernelObjectError, ObjectVanished, WaitExpired
@@ -10,6 +12,7 @@ from tests.conformance.channels.cases import (
     CASES,
     NEVER,
     SHORT,
+    SIZE,
     WHAT,
     Made,
     Start,
@@ -114,9 +117,10 @@ def test_set_back_it_is_empty_and_works(made: Made) -> None:
     """Whatever was on its way is gone, what was read ahead too; the next message is the first."""
     wait = Wait(SHORT)
     sender, receiver = made.ends(wait)
-    sender.send(message(0))
-    assert receiver.receive() == message(0)
-    sender.send(message(1))
+    for number in range(3):
+        with contextlib.suppress(WaitExpired):  # one may be all that there is room for
+            sender.send(message(number))
+    assert (receiver.receive() or b"")[:SIZE] == message(0)
     for _ in range(2):
         for end in (sender, receiver):
             end.abandon()
