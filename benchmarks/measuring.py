@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from benchmarks.programs import on_cores
 
 # Turns of the loop that shows how steady the machine is (some 20 ms).
 NOISE_TURNS = 300_000
+
+Figure = TypeVar("Figure")
 
 
 @dataclass(frozen=True)
@@ -134,14 +136,7 @@ class Measured:
 def measure(name: str, question: str, row: Row, quick: bool) -> Measured:
     """Let the sides of ``row`` take turns; raises ``ProgramFailed``."""
     rounds = 2 if quick else row.rounds
-    found: list[dict[str, float]] = []
-    steadiness = []
-    for _ in range(rounds):
-        steadiness.append(fixed_loop())
-        figures: dict[str, float] = {}
-        for side in row.sides:
-            figures.update(side())
-        found.append(figures)
+    found, steadiness = take_turns(row.sides, rounds)
     return Measured(
         name,
         question,
@@ -155,6 +150,24 @@ def measure(name: str, question: str, row: Row, quick: bool) -> Measured:
         note=row.note,
         quick=quick,
     )
+
+
+def take_turns(
+    sides: Sequence[Callable[[], Mapping[str, Figure]]], rounds: int
+) -> tuple[list[dict[str, Figure]], list[float]]:
+    """Run every side once in each of ``rounds``, in their order.
+
+    Returns the figures of each round, and the seconds of the fixed loop before each.
+    """
+    found: list[dict[str, Figure]] = []
+    steadiness = []
+    for _ in range(rounds):
+        steadiness.append(fixed_loop())
+        figures: dict[str, Figure] = {}
+        for side in sides:
+            figures.update(side())
+        found.append(figures)
+    return found, steadiness
 
 
 def fixed_loop() -> float:

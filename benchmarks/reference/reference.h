@@ -22,8 +22,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static volatile int segment = -1, semaphores = -1, queue = -1;
-static const char *volatile fifo = NULL;
+static volatile int segment = -1, semaphores = -1;
+static volatile int queues[2] = {-1, -1};
+static const char *volatile path = NULL;
 static pid_t maker;
 
 #define MOST 256
@@ -43,12 +44,13 @@ static void remove_objects(void) {
         semctl(semaphores, 0, IPC_RMID);
     if (segment >= 0)
         shmctl(segment, IPC_RMID, NULL);
-    if (queue >= 0)
-        msgctl(queue, IPC_RMID, NULL);
-    if (fifo != NULL)
-        unlink(fifo);
-    segment = semaphores = queue = -1;
-    fifo = NULL;
+    for (int i = 0; i < 2; i++)
+        if (queues[i] >= 0)
+            msgctl(queues[i], IPC_RMID, NULL);
+    if (path != NULL)
+        unlink(path);
+    segment = semaphores = queues[0] = queues[1] = -1;
+    path = NULL;
 }
 
 static void interrupted(int number) {

@@ -36,7 +36,9 @@ def maker() -> Iterator[Maker]:
             making.remove_all()
             ledger.close()
     finally:
-        shutil.rmtree(directory)
+        # Somebody may have cleaned up before us: then there is nothing to do.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(directory)
 
 
 def together(works: Sequence[Work]) -> list[float]:

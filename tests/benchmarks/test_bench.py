@@ -305,20 +305,32 @@ def test_a_crew_ends_with_its_block() -> None:
 def test_one_that_dies_fails_the_crew_though_another_waits_for_it() -> None:
     """The reader of a pipe that waits for ever does not keep anybody from being told."""
     reading, writing = os.pipe()
-    cpus = [[min(os.sched_getaffinity(0))]] * 2
 
     def waits(count: int) -> Turn:
         os.read(reading, 1)
         return Turn(0, 0)
 
-    with stations.crew([lambda: {"go": waits}, lambda: {"go": lambda n: os._exit(1)}]) as crew:
-        with pytest.raises(StationFailed, match="died without a word"):
-            crew.turn("go", 1, cpus)
-        # What came late would be taken for the answer to this one.
-        with pytest.raises(StationFailed, match="died without a word"):
-            crew.turn("go", 1, cpus)
+    with (
+        stations.crew([lambda: {"go": waits}, lambda: {"go": lambda n: os._exit(1)}]) as crew,
+        pytest.raises(StationFailed, match="died without a word"),
+    ):
+        crew.turn("go", 1, [[min(os.sched_getaffinity(0))]] * 2)
     os.close(reading)
     os.close(writing)
+
+
+def test_a_crew_that_failed_does_nothing_more() -> None:
+    """What one of them says late would be taken for its answer to another turn."""
+    cpus = [[min(os.sched_getaffinity(0))]] * 2
+
+    def breaks(count: int) -> Turn:
+        raise ValueError("it broke")
+
+    works = [lambda: {"go": lambda n: Turn(0, 0)}, lambda: {"go": breaks}]
+    with stations.crew(works) as crew:
+        for _ in range(2):
+            with pytest.raises(StationFailed, match="ValueError: it broke"):
+                crew.turn("go", 1, cpus)
 
 
 def test_what_a_process_raises_is_told() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import programs
-from benchmarks.alternatives import Line
+from benchmarks.alternatives.channels import Line
 from benchmarks.grid import channels, stations, traffic
 from benchmarks.grid.channels import ALTERNATIVES, QUEUE, Form
 from benchmarks.grid.measuring import (
