@@ -1,8 +1,9 @@
 """Slots in shared memory, taken and filled in turn: the lecture's shared buffer, without its locks.
 
 Layout: head and tail, 8 bytes each, which grow without wrapping (slot = position % slots); then
-the slots: length, 8 bytes, and the message, rounded up to 8. A position is one aligned load or
-store; the copy of a message is many and not atomic. Who uses them keeps others out meanwhile.
+the slots: length, 8 bytes, and the message, rounded up to 8; then cells that a user has for itself.
+A position is one aligned load or store; the copy of a message is many and not atomic. Who uses them
+keeps others out meanwhile.
 """
 
 from __future__ import annotations
@@ -22,17 +23,17 @@ if TYPE_CHECKING:
 HEAD, TAIL, FIRST = range(3)
 
 
-def make(slots: int, message_size: int, maker: Maker) -> dict[str, Any]:
-    """Make empty slots; returns their address."""
-    width = 1 + -(-message_size // 8)
-    memory = sysv_shm.make(sysv_shm.Options(), (FIRST + slots * width) * 8, maker)
+def make(slots: int, message_size: int, maker: Maker, extra: int = 0) -> dict[str, Any]:
+    """Make empty slots, and ``extra`` cells of zeros; returns their address."""
+    cells = FIRST + slots * (1 + -(-message_size // 8)) + extra
+    memory = sysv_shm.make(sysv_shm.Options(), cells * 8, maker)
     address = {"memory": memory, "slots": slots, "message_size": message_size}
     clear(address)
     return address
 
 
 def clear(address: Address) -> None:
-    """Empty the slots, positions and all; nobody may be using them."""
+    """Empty the slots, positions and all, but no extra cells; nobody may be using them."""
     size, slots = address["message_size"], address["slots"]
     width = 1 + -(-size // 8)
     opened = sysv_shm.attach(address["memory"])
@@ -46,8 +47,9 @@ def clear(address: Address) -> None:
 
 
 class Slots:
-    """The slots as one process has them open; ``cells`` holds the positions HEAD and TAIL.
+    """The slots as one process has them open.
 
+    ``cells`` holds the positions HEAD and TAIL, ``extra`` are the cells behind the slots.
     ``fill(position, message)`` copies a message into the slot of a position, ``look(position)``
     returns the one that is there.
     """
@@ -58,6 +60,7 @@ class Slots:
         self._memory = sysv_shm.attach(address["memory"])
         self._bytes = self._memory.bytes
         self.cells = self._bytes.cast("q")
+        self.extra = self.cells[FIRST + self.count * (1 + -(-self.size // 8)) :]
         self.fill, self.look = self._calls()
 
     def _calls(self) -> tuple[Callable[[int, bytes], None], Callable[[int], bytes]]:
@@ -83,6 +86,7 @@ class Slots:
 
     def close(self) -> None:
         """Let go of the memory."""
+        self.extra.release()
         self.cells.release()
         self._memory.close()
 

@@ -184,13 +184,16 @@ class Supervisor:
             gate.open_gate(self.addresses["gate"], Wait(plan.deadlines.start))
             self.tell("gate_open", gate_ns=self.gate_ns)
             self.members.enter("ready", "run")
+            seconds = plan.deadlines.run
             if self.direct is not None:
                 deadlock, passed = self._conduct(reception, self.direct)
+                # Whoever could be sent away was: the rest has only to end.
+                seconds = plan.deadlines.finish
             else:
                 self.watch = Watch(self.addresses)
                 if self.onlooker is not None:
                     self.onlooker.begin(plan, self.addresses, self.gate_ns)
-            self._until("run", plan.deadlines.run, self.members.all_ended)
+            self._until("run", seconds, self.members.all_ended)
         self.members.kill()
         self.members.dismiss_guests()
         self._serve_until(self.members.guests_left, time.monotonic() + GUEST_GRACE)

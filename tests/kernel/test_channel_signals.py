@@ -159,8 +159,7 @@ def test_a_pid_that_was_used_again_gets_no_signal(make: Make) -> None:
     """A living process under the receiver's pid that is not the receiver: its start differs."""
     address = make()
     receiver, sender = both(address, Wait(SHORT))
-    cells = receiver._cells
-    cells[signals._START] -= 1
+    receiver._slots.extra[signals._START] -= 1
     with pytest.raises(KernelObjectError, match="nobody receives"):
         sender.send(frame(0))
     assert signals.REALTIME not in signal.sigpending()

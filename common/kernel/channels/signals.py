@@ -6,8 +6,7 @@ use signals to count events". The receiver takes one job a signal: with ``realti
 is SIGUSR1, jobs whose signal was discarded stay behind. Real-time signals are queued (signal(7)).
 The signal is blocked and waited for, so no handler interrupts anybody.
 
-Layout, cells of 8 bytes: head, tail, pid and start time of the receiver, how many jobs came before
-it; then the slots: length, and the message, rounded up to 8.
+Behind the slots: pid and start time of the receiver, and how many jobs came before it.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ import sysv_ipc
 
 from common import kinds, names
 from common.errors import KernelObjectError
+from common.kernel import slots
 from common.kernel.channels import At, Facts, Touch, Window
 from common.kernel.locks import Address, Lock
 from common.kernel.sysv import Semaphore, set_value
-from common.kernel.tables import sysv_shm
 from common.kernel.waits import Wait
 from common.options import option
 
@@ -44,7 +43,7 @@ OBJECTS = {"sysv_sem": 2, "sysv_shm": 1}
 # The points of a send or receive that a delay can be declared at.
 STEPS = ("acquire", "check", "read", "write", "release")
 
-_HEAD, _TAIL, _PID, _START, _EARLY, _FIRST_SLOT = range(6)
+_PID, _START, _EARLY = range(3)
 STANDARD, REALTIME = signal.SIGUSR1, signal.SIGRTMIN + 4
 # pidfd_send_signal(2): to the thread that was opened, which is the receiver's first. Another thread
 # of a process that has more than one would not have the signal blocked. Since Linux 6.9.
@@ -97,15 +96,12 @@ def check_ends(options: Options, per: bool, senders: int, receivers: int) -> str
 
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Create segment and semaphores: room to be taken, and the one receiver's seat."""
-    cells = _FIRST_SLOT + options.slots * (1 + -(-message_size // 8))
     return {
-        "memory": sysv_shm.make(sysv_shm.Options(), cells * 8, maker),
+        "memory": slots.make(options.slots, message_size, maker, extra=3),
         "room": maker.sysv_sem(options.slots),
         "seat": maker.sysv_sem(1),
         "lock": lock,
-        "slots": options.slots,
         "realtime": options.realtime,
-        "message_size": message_size,
     }
 
 
@@ -116,11 +112,11 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
 
 def reset(address: Address) -> None:
     """Empty the buffer; the receiver stays who it is."""
-    opened = sysv_shm.attach(address["memory"])
-    with opened.bytes.cast("q") as cells:
-        cells[_HEAD] = cells[_TAIL] = cells[_EARLY] = 0
+    slots.clear(address["memory"])
+    opened = slots.Slots(address["memory"])
+    opened.extra[_EARLY] = 0
     opened.close()
-    set_value(address["room"], address["slots"])
+    set_value(address["room"], address["memory"]["slots"])
     guard = address["lock"]
     kinds.load(kinds.LOCKS, guard["kind"]).reset(guard["at"])
 
@@ -138,9 +134,6 @@ class Signals:
         self._wait = wait
         self._what = what
         self._at = at
-        self._size: int = address["message_size"]
-        self._slots: int = address["slots"]
-        self._width = 1 + -(-self._size // 8)
         self._waits: bool = address["realtime"]
         self._signal = REALTIME if address["realtime"] else STANDARD
         room = self._room = Semaphore(address["room"], wait, f"room in {what}")
@@ -149,9 +142,7 @@ class Signals:
         self._lock: Lock = kinds.load(kinds.LOCKS, guard["kind"]).attach(
             guard["at"], wait, what_lock
         )
-        self._memory = sysv_shm.attach(address["memory"])
-        self._bytes = self._memory.bytes
-        self._cells = self._bytes.cast("q")
+        self._slots = slots.Slots(address["memory"])
         self._target: tuple[int, int, int] = (0, 0, -1)
         self._closed = False
         self._poll = select.poll()
@@ -175,28 +166,26 @@ class Signals:
         A full buffer makes its sender wait, or loses the message where signals are (see facts).
         Raises ``KernelObjectError`` when the receiver has ended.
         """
-        if len(message) > self._size:
-            raise KernelObjectError(f"{self._what} takes messages of up to {self._size} bytes")
+        at, ring = self._at, self._slots
+        if len(message) > ring.size:
+            raise KernelObjectError(f"{self._what} takes messages of up to {ring.size} bytes")
         if not self._reserved():
             return
-        at, cells = self._at, self._cells
         if at is not None:
             at("acquire", self._lock.taking)
         self._lock.acquire()
         entered = time.monotonic_ns()
         if at is not None:
             at("check", self._look_at_tail)
-        tail = cells[_TAIL]
+        tail = ring.cells[slots.TAIL]
         if at is not None:
             at("write", self._fill)
-        slot = self._slot(tail)
-        cells[slot] = len(message)
-        self._bytes[slot * 8 + 8 : slot * 8 + 8 + len(message)] = message
-        cells[_TAIL] = tail + 1
-        receiver = cells[_PID], cells[_START]
+        ring.fill(tail, message)
+        ring.cells[slots.TAIL] = tail + 1
+        receiver = ring.extra[_PID], ring.extra[_START]
         if not receiver[0]:
             # Whoever comes to receive is told of it then.
-            cells[_EARLY] += 1
+            ring.extra[_EARLY] += 1
         left = time.monotonic_ns()
         if at is not None:
             at("release", self._sent)
@@ -223,13 +212,8 @@ class Signals:
         self._closed = True
         if self._target[2] >= 0:
             os.close(self._target[2])
-        self._cells.release()
-        self._memory.close()
+        self._slots.close()
         self._lock.close()
-
-    def _slot(self, position: int) -> int:
-        cell: int = _FIRST_SLOT + position % self._slots * self._width
-        return cell
 
     def _reserved(self) -> bool:
         if self._waits:
@@ -289,17 +273,17 @@ class Receiver(Signals):
         try:
             self._seat.take()
         except sysv_ipc.BusyError:
-            pid = self._cells[_PID]
+            pid = self._slots.extra[_PID]
             super().close()
             raise KernelObjectError(
                 f"{what} has a receiver already, process {pid}", "a signal is sent to one process"
             ) from None
         # Before anybody can send one: unblocked, it would end this process.
         signal.pthread_sigmask(signal.SIG_BLOCK, {self._signal})
-        cells = self._cells
+        extra = self._slots.extra
         self._lock.acquire()
-        cells[_START], cells[_PID] = names.start_time(os.getpid()) or 0, os.getpid()
-        self._early, cells[_EARLY] = cells[_EARLY], 0
+        extra[_START], extra[_PID] = names.start_time(os.getpid()) or 0, os.getpid()
+        self._early, extra[_EARLY] = extra[_EARLY], 0
         self._lock.release()
         told = f"signals of {what}"
         self.receiving = Touch(changes=(told,), ready=lambda: self._any() or wait.finishing)
@@ -310,7 +294,7 @@ class Receiver(Signals):
 
     def receive(self) -> bytes | None:
         """Return the oldest message, one for each signal."""
-        at, cells = self._at, self._cells
+        at, ring = self._at, self._slots
         while self._told():
             if at is not None:
                 at("acquire", self._lock.taking)
@@ -318,13 +302,12 @@ class Receiver(Signals):
             entered = time.monotonic_ns()
             if at is not None:
                 at("check", self._look_at_both)
-            head, message = cells[_HEAD], None
-            if head < cells[_TAIL]:
+            head, message = ring.cells[slots.HEAD], None
+            if head < ring.cells[slots.TAIL]:
                 if at is not None:
                     at("read", self._take)
-                slot = self._slot(head)
-                message = bytes(self._bytes[slot * 8 + 8 : slot * 8 + 8 + cells[slot]])
-                cells[_HEAD] = head + 1
+                message = ring.look(head)
+                ring.cells[slots.HEAD] = head + 1
             left = time.monotonic_ns()
             if at is not None:
                 at("release", self._taken)
@@ -346,7 +329,7 @@ class Receiver(Signals):
         """Leave the seat; what is announced to this process stays behind."""
         if self._closed:
             return
-        self._cells[_PID] = 0
+        self._slots.extra[_PID] = 0
         self.restart()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {self._signal})
         with contextlib.suppress(sysv_ipc.ExistentialError):  # removed: there is nothing to leave
