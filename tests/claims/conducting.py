@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import run
-from common.claims.claim import Experiment, Seen
+from common.claims.claim import UNDECIDED, Experiment, Seen
 from common.claims.conduct import Result, conduct
 from common.claims.lab import Lab
 from common.kernel import existing
@@ -37,6 +38,16 @@ def conducted(experiment: Experiment, notebook: Path) -> Result:
         assert time.monotonic() < end, members
         os.sched_yield()
     return result
+
+
+def decided(experiment: Experiment, notebook: Path, certain: Mapping[str, str]) -> None:
+    """Fail unless each sentence is decided, those that are ``certain`` as they must be."""
+    shown = conducted(experiment, notebook).shown
+    assert set(shown) == {each.name for each in experiment.claims}
+    for name, each in shown.items():
+        assert each.verdict == certain.get(name, each.verdict), (name, each)
+        assert each.verdict != UNDECIDED, (name, each)
+        assert each.why
 
 
 def _session(leader: int) -> list[str]:

@@ -184,7 +184,7 @@ def test_a_directory_that_is_only_named_alike_is_not_looked_into(
     directory = leave(lambda maker: None)
     copy = runtime_directory / f"{directory.name}.old"
     directory.rename(copy)
-    assert clean() == {"removed": [], "alive": 0}
+    assert clean()["removed"] == []
     assert (copy / FILE).exists()
     (copy / FILE).unlink()
     copy.rmdir()
