@@ -11,11 +11,11 @@ from common.verdict.wording import many
 Cells = Sequence[Mapping[str, Any]]
 
 
-def matrix_text(scenario: str, axes: Sequence[str], cells: Cells) -> str:
+def matrix_text(scenario: str, axes: Sequence[str], cells: Cells, refused: Cells = ()) -> str:
     """Return the matrix: in each cell the verdict, or what was found and how often.
 
-    A cell has ``kinds`` (by axis) and ``runs`` (their documents). More than two axes are told line
-    by line.
+    A cell has ``kinds`` (by axis) and ``runs`` (their documents); one that was ``refused`` has
+    ``why`` instead.
     """
     lines = [paint("title", f"{scenario}: {' by '.join(axes)}")]
     rows = list(dict.fromkeys(cell["kinds"][axes[0]] for cell in cells))
@@ -40,6 +40,7 @@ def matrix_text(scenario: str, axes: Sequence[str], cells: Cells) -> str:
     kept = f"{number(len(runs) - len(surprises))} of {many(len(runs), 'run')} as expected"
     lines.append(f"  {paint('anomaly' if surprises else 'valid', kept)}")
     lines += [f"  not as expected: {run['run_dir']}" for run in surprises]
+    lines += [f"  not with {' '.join(each['kinds'].values())}: {each['why']}" for each in refused]
     return "\n".join(lines)
 
 

@@ -9,25 +9,33 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from common import kinds
-from common.errors import UsageError
+from common.errors import ScenarioError, UsageError
 from common.kinds import nearest
-from common.scenario.load import load
+from common.scenario.load import Scenario, load
 from common.scenario.plan import Part, Plan, plan
 from common.system import System
+
+# What guards a channel in shared memory, where locks are no axis.
+GUARD = "sysv_sem"
 
 AXES = {"lock": kinds.LOCKS, "table": kinds.TABLES, "channel": kinds.CHANNELS}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One combination: the kind of each axis, and the plan that it makes for a seed."""
+    """One combination: the kind of each axis, and the plan that it makes for a seed.
+
+    ``refused`` says why there is none, where the scenario cannot be had like this.
+    """
 
     kinds: dict[str, str]
     variant: str
     planned: Callable[[int | None], Plan]
+    refused: str = ""
 
 
 def axes(text: str) -> list[str]:
@@ -46,7 +54,7 @@ def cells(
 ) -> list[Cell]:
     """Return every combination of the kinds of the axes ``named``, in their order.
 
-    Raises ``ScenarioError`` for a combination that cannot be, and ``UsageError`` where the scenario
+    Raises ``ScenarioError`` where no combination can be had, and ``UsageError`` where the scenario
     does not say what it promises with a lock, or without one.
     """
     plain = load(path, systems, settings)
@@ -69,18 +77,36 @@ def cells(
                 f"{plain.source} has no variant {missing}: it does not say what to expect",
                 "add one, with its expect",
             )
-        changes = [f"{path}={kind}" for axis, kind in chosen.items() for path in places[axis]]
-        loaded = load(path, systems, [*settings, *changes])
-        found.append(
-            Cell(
-                chosen,
-                variant,
-                lambda seed, loaded=loaded, variant=variant: plan(  # type: ignore[misc]
-                    loaded, variant, seed, systems
-                ),
-            )
-        )
+        changes = [f"{place}={_value(axis, chosen)}" for axis in named for place in places[axis]]
+        try:
+            loaded = load(path, systems, [*settings, *changes])
+        except ScenarioError as error:
+            why = "; ".join(dict.fromkeys(each.reason for each in error.complaints))
+            found.append(Cell(chosen, variant, _none, why))
+            last = error
+            continue
+        found.append(Cell(chosen, variant, partial(_planned, loaded, variant, systems)))
+    if all(cell.refused for cell in found):
+        raise last
     return found
+
+
+def _planned(
+    loaded: Scenario, variant: str, systems: Mapping[str, System], seed: int | None
+) -> Plan:
+    return plan(loaded, variant, seed, systems)
+
+
+def _none(seed: int | None) -> Plan:
+    raise ScenarioError([])
+
+
+def _value(axis: str, chosen: Mapping[str, str]) -> str:
+    """Return what an axis sets; a channel that a lock guards is not meant to be without one."""
+    kind = chosen[axis]
+    if axis != "channel" or not getattr(kinds.load(kinds.CHANNELS, kind), "GUARDED", True):
+        return kind
+    return f"{{kind: {kind}, lock: {chosen.get('lock', GUARD)}}}"
 
 
 def _guarded(planned: Plan) -> bool:

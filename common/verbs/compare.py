@@ -74,13 +74,17 @@ def _matrix(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     documents = []
     statuses: list[int] = []
     for combinations in every.values():
-        first = combinations[0].planned(arguments.seed).seed
+        possible = [cell for cell in combinations if not cell.refused]
+        first = possible[0].planned(arguments.seed).seed
         found: list[dict[str, Any]] = [
-            {"kinds": cell.kinds, "variant": cell.variant, "runs": []} for cell in combinations
+            {"kinds": cell.kinds, "variant": cell.variant, "runs": []} for cell in possible
+        ]
+        refused = [
+            {"kinds": cell.kinds, "why": cell.refused} for cell in combinations if cell.refused
         ]
         # In turns, as variants are: a machine that slows down slows all of them.
         for turn, at in itertools.product(range(arguments.repeat), range(len(found))):
-            planned = combinations[at].planned(first + turn)
+            planned = possible[at].planned(first + turn)
             words = " ".join(found[at]["kinds"].values())
             progress.start(f"{planned.scenario} {words} {turn + 1}/{arguments.repeat}")
             document = perform(planned, systems, arguments, narrate, progress)
@@ -90,9 +94,10 @@ def _matrix(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
                 break
         ran = [cell for cell in found if cell["runs"]]
         name = ran[0]["runs"][0]["scenario"]
-        documents.append({"scenario": name, "axes": named, "cells": ran})
+        document = {"scenario": name, "axes": named, "cells": ran, "refused": refused}
+        documents.append(document)
         if not arguments.json:
-            print(matrix_text(name, named, ran), flush=True)
+            print(matrix_text(name, named, ran, refused), flush=True)
         if any(status >= 128 for status in statuses):
             break
     if arguments.json:

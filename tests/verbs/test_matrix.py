@@ -57,6 +57,21 @@ def test_what_guards_a_ring_is_an_axis_of_the_spooler_too(tmp_path: Path) -> Non
     }
 
 
+def test_what_a_scenario_cannot_have_is_told_and_the_rest_is_run(tmp_path: Path) -> None:
+    """Every channel for its jobs: signals reach one receiver only, and this scenario has two."""
+    done = launch(
+        "compare", "spooler/fifo", "--matrix", "channel", "--json", "--out", str(tmp_path)
+    )
+    document = done.document
+    (refused,) = document["refused"]
+    assert refused["kinds"] == {"channel": "signals"}
+    assert "2 receivers" in refused["why"]
+    runs = {cell["kinds"]["channel"]: cell["runs"][0] for cell in document["cells"]}
+    assert set(runs) == set(kinds.names(kinds.CHANNELS)) - {"signals"}
+    # The lecture's slot with its star tears; datagrams may be lost; all others keep every job.
+    assert {kind for kind, run in runs.items() if run["verdict"] != "valid"} <= {"one_slot", "udp"}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
