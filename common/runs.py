@@ -5,6 +5,8 @@ Comparisons lie beside them: ``compare-<UTC time>/``, with a ``latest-compare`` 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import time
 from pathlib import Path
@@ -62,15 +64,33 @@ def scenario_of(name: str) -> str:
     return "/".join(parts[below[-1] + 1 :] if below else parts[-1:])
 
 
-def find(out: Path, name: str) -> Path:
+def find(out: Path, name: str, variant: str | None = None) -> Path:
     """Return the run directory that ``name`` means: a path, or a scenario whose latest run it is.
 
-    A scenario may be given by its file. Raises ``StoredRunError``.
+    A scenario may be given by its file; with ``variant`` the latest of its runs of that variant is
+    meant. Raises ``StoredRunError``.
     """
     scenario = scenario_of(name)
+    if variant is not None:
+        return _latest(out / scenario, variant)
     for candidate in (Path(name), out / scenario / "latest", out / name):
         if (candidate / "plan.json").is_file():
             return candidate.resolve()
     raise StoredRunError(
         f"{name} is not a stored run", f"a directory below {out}, or a scenario that was run"
+    )
+
+
+def _latest(directory: Path, variant: str) -> Path:
+    variants = []
+    # A run is named by its time, so the last in order is the latest.
+    for plan in sorted(directory.glob("*Z-*/plan.json"), reverse=True):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            variants.append(json.loads(plan.read_text())["variant"])
+            if variants[-1] == variant:
+                return plan.parent.resolve()
+    known = ", ".join(dict.fromkeys(map(str, variants)))
+    raise StoredRunError(
+        f"no run of the variant {variant} is stored in {directory}",
+        f"there are runs of {known}" if known else "run it first",
     )

@@ -20,7 +20,7 @@ from common.claims.claim import UNDECIDED, VERDICTS, Experiment, Shown
 from common.claims.lab import Lab
 from common.errors import LabError, StoredRunError
 from common.kernel import libc
-from common.kernel.ledger import Ledger, read_ledger
+from common.kernel.ledger import FILES, Ledger, read_ledger
 from common.kernel.objects import Maker, remove_dead
 from common.system import System
 
@@ -75,7 +75,10 @@ def _perform(
     said: dict[str, Any] = {}
     try:
         ledger = Ledger.create(directory, scenario=experiment.name, run_dir=str(directory))
-        lab = Lab(Maker(ledger, directory, directory), directory, systems)
+        # Whatever it makes there goes with it, also when everybody was killed.
+        files = directory / FILES
+        files.mkdir(0o700)
+        lab = Lab(Maker(ledger, directory, files), files, systems)
         try:
             seen = experiment.work(lab)
             said["shown"] = seen if not isinstance(seen, Shown) else {"": seen}

@@ -109,7 +109,7 @@ def explore(
     told, ``MachineError`` and ``KernelObjectError`` when it cannot run.
     """
     _refuse_endless(plan, systems)
-    _refuse_unwalkable(plan)
+    refuse_unwalkable(plan)
     exploration = _Exploration(plan, systems, strategy, options, budget, reduce, saved, progress)
     nobody = lambda _event, **_facts: None  # noqa: E731
     supervisor = Supervisor(plan, systems, run_dir, base, nobody, direct=exploration.direct)
@@ -140,7 +140,8 @@ def _refuse_endless(plan: Plan, systems: Mapping[str, System]) -> None:
             )
 
 
-def _refuse_unwalkable(plan: Plan) -> None:
+def refuse_unwalkable(plan: Plan) -> None:
+    """Raise ``UsageError`` for a channel of which nobody can tell what can be received now."""
     for channel in plan.channels:
         kind = channel.part.kind
         if not getattr(kinds.load(kinds.CHANNELS, kind), "WALKABLE", True):

@@ -1,4 +1,8 @@
-"""A shell command beside a run: started as popen(3) does, and certain to end with the launcher."""
+"""A shell command beside a run: started as popen(3) does; its shell ends with the launcher.
+
+What the command itself leaves in the background is ended with its process group where the run comes
+to its end. After a launcher that was killed, and after a setsid(1), it is on its own.
+"""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import stat
 import time
 from dataclasses import dataclass, field, fields
@@ -22,6 +23,8 @@ from common.kernel import existing
 
 VERSION = 1
 FILE = "ledger"
+# A directory for what an experiment makes beside the objects of the ledger.
+FILES = "files"
 LARGEST = 64 << 20
 # PID_MAX_LIMIT (proc(5)).
 LARGEST_PID = 1 << 22
@@ -290,7 +293,7 @@ def _apply(state: LedgerState, event: dict[str, Any]) -> None:
 
 
 def remove_directory(directory: Path) -> None:
-    """Remove a run's runtime directory: ledger, job files, and the FIFOs and sockets it names.
+    """Remove a run's runtime directory: ledger, job files, what it names, and its FILES.
 
     Raises ``KernelObjectError``, beginning with the directory, and removes nothing, when it is not
     a private directory of this user, its ledger is damaged, or anything else is in it. That one
@@ -315,7 +318,10 @@ def remove_directory(directory: Path) -> None:
             raise KernelObjectError(f"{directory}: no run of ours made {', '.join(strange)} in it")
         # The ledger goes last: what is interrupted here can be cleaned again.
         for path in sorted(contents, key=lambda path: path.name == FILE):
-            path.unlink()
+            if path.name == FILES:
+                shutil.rmtree(path)
+            else:
+                path.unlink()
         directory.rmdir()
     except FileNotFoundError:
         return
@@ -325,6 +331,9 @@ def remove_directory(directory: Path) -> None:
 
 def _removable(path: Path, made: set[str | int]) -> bool:
     mode = path.lstat().st_mode
+    if path.name == FILES:
+        # No link: a tree is removed from where it is, or not at all.
+        return names.is_private_directory(path)
     if stat.S_ISREG(mode):
         # Beside the ledger: what the launcher told a program that it started.
         return path.name == FILE or path.name.endswith(".json") or str(path) in made

@@ -84,6 +84,9 @@ def _channels(case: Case, witnesses: list[int]) -> str:
                 f"channels.{channel.name}.sync is star: two who see the star both write; with "
                 f"sync: semaphores, one goes on and the others wait"
             )
+        mend = _mend(channel)
+        if mend:
+            return f"channels.{channel.name}: {mend}"
         if _guarded_by_lock(channel) and channel.lock.kind == "none":
             return (
                 f"channels.{channel.name}.lock is none: with a lock, whoever came second would "
@@ -93,7 +96,24 @@ def _channels(case: Case, witnesses: list[int]) -> str:
         if _guarded_by_lock(channel):
             name = f"channels.{channel.name}.lock"
             return _lock(case, name, channel.lock.kind, "", witnesses)
+    if any(
+        getattr(kinds.load(kinds.CHANNELS, each.part.kind), "ANSWERS", False) for each in channels
+    ):
+        return (
+            "a key for each call that the servers remember: who gets no answer calls again, and it "
+            "is done once (retry: keyed, remembers: file)"
+        )
     return "no lock of the plan is missing: look at the processes that handled the job"
+
+
+def _mend(channel: ChannelPlan) -> str:
+    """Return what the channel's own kind says would keep its messages; "" where it keeps them."""
+    module = kinds.load(kinds.CHANNELS, channel.part.kind)
+    ask = getattr(module, "mend", None)
+    if ask is None:
+        return ""
+    said: str = ask(module.Options(**channel.part.options), channel.lock.kind)
+    return said
 
 
 def _guarded_by_lock(channel: ChannelPlan) -> bool:

@@ -144,7 +144,7 @@ def _check_channels(values: Values, members: list[Group], reading: Reading) -> N
         uses = [use for group in members for use in group.uses() if use.channel == name]
         if complete:
             _check_ends(path, uses, reading)
-        _check_answers(path, channel.kind, uses, reading)
+        _check_answers(path, channel, uses, reading)
         size = max((use.size for use in uses), default=0)
         if uses and reading.sound(path):
             why = module.check(module.Options(**channel.options), size)
@@ -171,12 +171,17 @@ def _unfit_ends(name: str, channel: Chosen, members: list[Group]) -> str:
     return why
 
 
-def _check_answers(path: Path, kind: str, uses: list[Use], reading: Reading) -> None:
+def _check_answers(path: Path, channel: Chosen, uses: list[Use], reading: Reading) -> None:
+    kind = channel.kind
     able = [
         name for name in kinds.names(kinds.CHANNELS)
         if getattr(kinds.load(kinds.CHANNELS, name), "ANSWERS", False)
     ]  # fmt: skip
-    if kind not in able and any(use.answered for use in uses):
+    answered = any(use.answered for use in uses)
+    if answered and channel.common.get("per") is not None:
+        reason = "whoever calls must find one line, and `per` makes one for each process"
+        reading.complain((*path, "per"), reason, "leave `per` out: answers come back by connection")
+    if kind not in able and answered:
         reading.complain(path, f"a {kind} carries no answer back", "one of: " + ", ".join(able))
 
 

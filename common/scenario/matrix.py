@@ -1,7 +1,7 @@
 """Which runs does a matrix of kinds ask for? One scenario with every lock, table or channel.
 
 A scenario says what it promises with its lock and what without: the first variant that is guarded
-everywhere stands for every lock that excludes, the first that is not for those that do not.
+everywhere, and valid, stands for every lock that excludes, the first that is not for the others.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def cells(
     """
     plain = load(path, systems, settings)
     plans = {name: plan(plain, name, 0, systems) for name in plain.variants}
-    guarded = next((name for name, each in plans.items() if _guarded(each)), None)
-    bare = next((name for name, each in plans.items() if not _guarded(each)), None)
+    guarded = _first(plans, lambda each: _guarded(each))
+    bare = _first(plans, lambda each: not _guarded(each), valid=False)
     shape = plans[guarded or bare or next(iter(plans))]
     places = {axis: _places(axis, shape) for axis in named}
     for axis, paths in places.items():
@@ -89,6 +89,15 @@ def cells(
     if all(cell.refused for cell in found):
         raise last
     return found
+
+
+def _first(
+    plans: Mapping[str, Plan], fits: Callable[[Plan], bool], *, valid: bool = True
+) -> str | None:
+    """Return the first variant that fits and promises a valid run (or not), else the first."""
+    found = [name for name, each in plans.items() if fits(each)]
+    wanted = (name for name in found if (plans[name].expect.verdict == "valid") is valid)
+    return next(wanted, found[0] if found else None)
 
 
 def _planned(

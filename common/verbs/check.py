@@ -77,6 +77,8 @@ def _look_for_order(
         document["verdict"] = "undecided"
         document["as_expected"] = document["expected"]["verdict"] == "undecided"
         document["doubts"].append(DISAGREE)
+    if not answers:
+        return ["", "linearizability: nothing was done that could be put in order"]
     return ["", "linearizability:", *(text.wrapped(each.sentence, "  ") for each in answers)]
 
 

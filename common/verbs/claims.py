@@ -6,9 +6,11 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from common import kinds, runs
@@ -50,6 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Run the experiments that were asked for; 3 when one of them came to no verdict."""
     chosen, names = _chosen(arguments.wanted)
+    # Raised wherever it stands: what an experiment has made is removed on the way out.
+    signal.signal(signal.SIGTERM, _terminated)
     progress = Progress(running=True)
     results = []
     try:
@@ -59,16 +63,23 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     finally:
         progress.clear()
     rows = sorted(_rows(results, names), key=lambda row: claim.order(row["claim"]))
-    skipped = {} if arguments.wanted else claim.definitions()
+    asked = {word.upper() for word in arguments.wanted}
+    skipped = {
+        name: reason for name, reason in claim.definitions().items() if not asked or name in asked
+    }
     if arguments.json:
         document = {"machine": _machine(), "claims": rows, "definitions": skipped}
         print(json.dumps(document, indent=2))
     else:
-        _print(rows, arguments.notes or bool(arguments.wanted))
+        _print(rows, skipped, arguments.notes or bool(arguments.wanted))
     if arguments.report is not None:
         _write(arguments.report, claims_page(rows, _machine(), skipped))
         print(f"the page is {arguments.report}", file=sys.stderr if arguments.json else sys.stdout)
     return UNDECIDED if any(row["verdict"] == claim.UNDECIDED for row in rows) else OK
+
+
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
 
 
 def _chosen(wanted: list[str]) -> tuple[list[claim.Experiment], set[str]]:
@@ -84,10 +95,7 @@ def _chosen(wanted: list[str]) -> tuple[list[claim.Experiment], set[str]]:
             names |= {one.name for each in every if each.mechanism == word for one in each.claims}
         elif word.upper() in known:
             names.add(word.upper())
-        elif word.upper() in definitions:
-            reason = definitions[word.upper()]
-            raise UsageError(f"{word.upper()} needs no experiment: {reason}")
-        else:
+        elif word.upper() not in definitions:
             hint = kinds.nearest(word, [*mechanisms, *sorted(known, key=claim.order)])
             raise UsageError(f"there is no claim or mechanism {word!r}", hint)
     return [each for each in every if names & {one.name for one in each.claims}], names
@@ -128,7 +136,7 @@ def _write(path: Path, page: str) -> None:
         ) from None
 
 
-def _print(rows: list[dict[str, Any]], notes: bool) -> None:
+def _print(rows: list[dict[str, Any]], skipped: Mapping[str, str], notes: bool) -> None:
     for row in rows:
         verdict = paint(_COLOURS[row["verdict"]], row["verdict"].ljust(13))
         print(f"{row['claim']:<5} {verdict}  {row['says']}")
@@ -139,5 +147,7 @@ def _print(rows: list[dict[str, Any]], notes: bool) -> None:
                 print(wrapped(f"({row['setup']})", " " * 21))
             for line in row["notes"]:
                 print(wrapped(f"- {line}", " " * 23))
+    for name, reason in skipped.items():
+        print(f"{name:<5} {'no experiment':<13}  {reason}")
     counts = {verdict: sum(row["verdict"] == verdict for row in rows) for verdict in claim.VERDICTS}
     print(", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count))

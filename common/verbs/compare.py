@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Compare the variants of every scenario; returns the most serious exit status."""
     check_live(arguments)
-    if arguments.matrix:
+    if arguments.matrix is not None:
         return _matrix(arguments, systems)
     loaded = load_all(arguments, systems)
     comparisons = []

@@ -21,6 +21,9 @@ NARROWEST = 9  # letters of a process's column
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``explain`` takes."""
     parser.add_argument("run", metavar="RUN", help="a run directory, or a scenario run before")
+    parser.add_argument(
+        "--variant", metavar="NAME", help="RUN is a scenario: its latest run of this variant"
+    )
     parser.add_argument("--finding", type=int, metavar="N", help="only finding N, counting from 1")
     which = parser.add_mutually_exclusive_group()
     for case, about in (
@@ -39,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Judge the run again and tell of its findings; 0 when there was a run to tell of."""
-    run_dir = runs.find(arguments.out, arguments.run)
+    run_dir = runs.find(arguments.out, arguments.run, arguments.variant)
     document = explain(run_dir, systems, arguments.which, arguments.finding)
     print(json.dumps(document, indent=2) if arguments.json else explanation_text(document))
     return 0
@@ -92,6 +95,7 @@ def explanation_text(document: dict[str, Any]) -> str:
     if not document["findings"]:
         reason = "no two processes did each other harm" if document["verdict"] == "valid" else ""
         lines += ["", wrapped(f"Nothing was found{': ' + reason if reason else ''}.", "  ")]
+        lines.append(wrapped("This run is of the variant above; --variant tells of another.", "  "))
     lines += [wrapped(f"{paint('undecided')}: {doubt}", "  ") for doubt in document["doubts"]]
     return "\n".join(lines)
 

@@ -39,10 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Play one run; returns its exit status."""
     # Imported late: what looks at the records brings numpy.
+    from common.exploration.explore import refuse_unwalkable
     from common.exploration.playing import Game
 
     scenario = load(shipped(arguments.scenario), systems, arguments.settings)
     planned = plan(scenario, arguments.variant, arguments.seed, systems)
+    refuse_unwalkable(planned)
     layout = next((systems[name].table for name in planned.systems if systems[name].table), None)
     fields = layout.fields if layout else ()
     operations = operations_of(list(systems.values()))

@@ -191,7 +191,7 @@ def _said(case: Case, process: ProcessOutcome) -> tuple[str, str, int]:
             for each in case.history.processes
             if each.name == process.name and len(each.records)
         ]
-        asked = max(case.outcome.gate_ns, *ends)
+        asked = max([case.outcome.gate_ns, *ends])
         return found[2], found[1], asked + round(float(found[1]) * 1e9)
     return "", "0", 0
 

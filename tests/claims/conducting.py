@@ -25,7 +25,7 @@ def conducted(experiment: Experiment, notebook: Path) -> Result:
         try:
             return experiment.work(lab)
         finally:
-            made = [(entry.kind, entry.name) for entry in read_ledger(lab.directory).entries]
+            made = [(entry.kind, entry.name) for entry in read_ledger(lab.maker.directory).entries]
             notebook.write_text(json.dumps({"session": os.getpid(), "made": made}))
 
     result = conduct(experiment._replace(work=watched), run.SYSTEMS)

@@ -221,3 +221,12 @@ def test_a_channel_that_carries_no_answer_back_is_refused(tmp_path: Path) -> Non
     done = launch("run", RPC, "--set", "channels.calls=fifo", "--out", str(tmp_path))
     assert done.status == 2
     assert "channels.calls: a fifo carries no answer back (one of: unix_seqpacket)" in done.err
+
+
+def test_a_line_for_each_office_is_refused(tmp_path: Path) -> None:
+    """Whoever calls would not know which: answers come back by connection anyway."""
+    word = "channels.calls={kind: unix_seqpacket, per: office}"
+    done = launch("run", RPC, "--set", word, "--out", str(tmp_path))
+    assert done.status == 2
+    assert "channels.calls.per" in done.err
+    assert "leave `per` out" in done.err

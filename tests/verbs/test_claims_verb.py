@@ -28,11 +28,15 @@ def test_what_is_no_claim_is_refused_with_the_nearest() -> None:
 
 
 def test_a_sentence_without_an_experiment_says_why() -> None:
-    """It is a definition, or a slip of spelling."""
+    """It is a definition, or a slip of spelling: that is its answer, beside those of others."""
     name, reason = next(iter(claim.definitions().items()))
-    done = launch("claims", name)
-    assert done.status == 2
-    assert reason in done.err
+    done = launch("claims", name, "B17")
+    assert done.status == 0
+    assert reason in done.out
+    assert "B17" in done.out
+    document = launch("claims", name, "--json").document
+    assert document["definitions"] == {name: reason}
+    assert document["claims"] == []
 
 
 def test_the_page_has_every_sentence_and_escapes_what_they_say(tmp_path: Path) -> None:

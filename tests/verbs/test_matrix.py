@@ -77,6 +77,7 @@ def test_what_a_scenario_cannot_have_is_told_and_the_rest_is_run(tmp_path: Path)
     [
         (("--matrix", "lock,tabel"), "did you mean 'table'?"),
         (("--matrix", "lock,lock"), "names an axis twice"),
+        (("--matrix", ""), "a matrix has no axis ''"),
         (("--matrix", "channel"), "has no channel to change"),
         (("--matrix", "lock", "--variant", "locked"), "leave --variant out"),
     ],

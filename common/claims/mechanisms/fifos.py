@@ -61,12 +61,14 @@ def by_name(lab: Lab) -> dict[str, Shown]:
     adopted = start_stranger(lab, write).told()
     arrived = _await(reading)
     lab.note(f"a process whose parent is {adopted} opened {name} and wrote {arrived!r}")
-    listing = {entry.name: entry.stat() for entry in os.scandir(lab.directory)}
+    listing = {entry.name: entry.stat() for entry in os.scandir(Path(path).parent)}
     mode = stat.filemode(listing[name].st_mode) if name in listing else "nothing"
     lab.note(f"the directory lists it as {mode}")
     with _no_permission(Path(path)):
         who, refused = _outsider(
-            lab, lambda place: os.open(name, os.O_RDWR | os.O_NONBLOCK, dir_fd=place)
+            lab,
+            Path(path).parent,
+            lambda place: os.open(name, os.O_RDWR | os.O_NONBLOCK, dir_fd=place),
         )
     lab.note(f"{who} opens it: {refused or 'allowed'}")
     came = arrived == b"sell POUND 3"
@@ -90,13 +92,13 @@ def _no_permission(path: Path) -> Iterator[None]:
     path.chmod(0o600)
 
 
-def _outsider(lab: Lab, attempt: Callable[[int], object]) -> tuple[str, str]:
-    """Let user nobody (a plain user: ourselves) try something, given our directory's descriptor.
+def _outsider(lab: Lab, directory: Path, attempt: Callable[[int], object]) -> tuple[str, str]:
+    """Let user nobody (a plain user: ourselves) try something, given a directory's descriptor.
 
     Returns who it was, and the name of the error with which it was refused.
     """
     root = os.geteuid() == 0
-    place = os.open(lab.directory, os.O_RDONLY)
+    place = os.open(directory, os.O_RDONLY)
 
     def work(tell: Tell) -> None:
         if root:
@@ -106,9 +108,9 @@ def _outsider(lab: Lab, attempt: Callable[[int], object]) -> tuple[str, str]:
         tell(refusal(lambda: attempt(place)))
 
     # Others may search the private directory meanwhile: nobody reaches it but by its descriptor.
-    lab.directory.chmod(0o711)
+    directory.chmod(0o711)
     refused = lab.fork(work).told()
-    lab.directory.chmod(0o700)
+    directory.chmod(0o700)
     who = f"user {NOBODY}" if root else "a user without permission"
     return who, UNTRIED if refused is None else refused
 
@@ -310,8 +312,8 @@ def unlink_first(lab: Lab) -> Shown:
     os.mkfifo(place / "fifo", 0o600)
     # Sticky, as /tmp: only its owner removes a file. A plain user owns all it has: no write at all.
     place.chmod(0o1777 if os.geteuid() == 0 else 0o555)
-    who, others = _outsider(lab, lambda fd: os.unlink("tmp/fifo", dir_fd=fd))
-    _, then = _outsider(lab, lambda fd: os.mkfifo("tmp/fifo", 0o600, dir_fd=fd))
+    who, others = _outsider(lab, lab.directory, lambda fd: os.unlink("tmp/fifo", dir_fd=fd))
+    _, then = _outsider(lab, lab.directory, lambda fd: os.mkfifo("tmp/fifo", 0o600, dir_fd=fd))
     place.chmod(0o700)
     lab.note(f"{who} and a FIFO of somebody else's: unlink() {others}, then mkfifo() {then}")
     fd = os.open(mine, os.O_RDWR)

@@ -104,7 +104,7 @@ def kept_open(lab: Lab) -> Shown:
 
 @claim("A38", 257, "socketpair() is a full-duplex pipe: each end reads what the other writes.")
 @claim("B16", 14, "Some systems have pipes whose both ends read and write.")
-def full_duplex(lab: Lab) -> Shown:
+def full_duplex(lab: Lab) -> dict[str, Shown]:
     """Two processes, each with one end of a socketpair: a question goes one way, an answer back."""
     ours, theirs = socket.socketpair()
 
@@ -120,11 +120,18 @@ def full_duplex(lab: Lab) -> Shown:
     reading, _ = os.pipe()
     wrong = refusal(lambda: os.write(reading, b"x"))
     lab.note(f"a pipe's read end, written to: {wrong}")
-    return holds(
-        back == b"answer to question" and wrong != "",
-        "both ends read and write",
-        f"a pipe of this system is one way ({wrong}); the one with two ways is called socketpair",
+    both = back == b"answer to question"
+    here = Shown(
+        DEPENDS if wrong else HOLDS,
+        f"write to fd[0]: {wrong or 'taken'}",
+        "not on this one, where the pipe with two ways is called socketpair"
+        if wrong
+        else "on this one both ends read and write",
     )
+    return {
+        "A38": holds(both, "both ends read and write", "what one end writes the other one reads"),
+        "B16": here,
+    }
 
 
 @claim("B9", 12, "A pipe cannot broadcast.")

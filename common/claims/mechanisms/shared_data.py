@@ -159,10 +159,12 @@ def negative_stock(lab: Lab) -> dict[str, Shown]:
         verdicts[lock] = document["verdict"]
         lab.note(f"with {lock}: {verdicts[lock]}")
     negative = found.get("negative_stock", 0)
+    # Every unlocked table has data races: what counts here is the harm that was done.
+    harm = sum(count for kind, count in found.items() if kind != "data_race")
     safe = all(verdict == "valid" for verdict in verdicts.values())
     need = holds(
-        bool(found) and safe,
-        f"{sum(found.values())} findings without, none with" if safe else str(verdicts),
+        harm > 0 and safe,
+        f"{harm} times harm without, none with" if safe else str(verdicts),
         "the memory does nothing by itself; with a semaphore around each trade nothing is lost",
     )
     return {
@@ -178,31 +180,45 @@ def negative_stock(lab: Lab) -> dict[str, Shown]:
 
 @claim("B106", 114, "It is good for sharing large amounts of data, and very fast.")
 def large(lab: Lab) -> Shown:
-    """Another process fills 16 MiB of shared memory; the same bytes then go through a pipe."""
-    data = mmap.mmap(-1, LARGE)
-    filled = lab.fork(lambda _: data.write(b"x" * LARGE))
-    filled.ended()
+    """16 MiB that another process has made are handed over: in place, and through a pipe.
+
+    Timed is what the receiver needs from the other's word until it has looked at every byte.
+    """
+    data, made = mmap.mmap(-1, LARGE), b"x" * LARGE
+
+    def fill(tell: Tell) -> None:
+        data.write(made)
+        tell("filled")
+
+    filled = lab.fork(fill)
+    data.find(b"y")  # every page is mapped here, too, before anything is timed
+    told = filled.told()
     begun = time.perf_counter()
-    there = data[LARGE - 1] == ord("x") and data[0] == ord("x")
-    ready = time.perf_counter() - begun
-    whole = data.find(b"\0") == -1
+    whole = told == "filled" and data.find(b"\0") == -1
+    in_place = time.perf_counter() - begun
     reading, writing = os.pipe()
 
-    def send(_: Tell) -> None:
-        with os.fdopen(writing, "wb") as pipe:
-            pipe.write(b"x" * LARGE)
+    def send(tell: Tell) -> None:
+        tell("made")
+        with os.fdopen(writing, "wb", buffering=0) as pipe:
+            rest = memoryview(made)
+            while rest:
+                rest = rest[pipe.write(rest) :]
 
-    lab.fork(send)
+    sender = lab.fork(send)
     os.close(writing)
+    sender.told()
     begun = time.perf_counter()
-    got = sum(map(len, iter(lambda: os.read(reading, 1 << 16), b"")))
+    parts = list(iter(lambda: os.read(reading, 1 << 16), b""))
+    intact = all(part.find(b"\0") == -1 for part in parts)
     piped = time.perf_counter() - begun
-    lab.note(f"in shared memory {LARGE >> 20} MiB are there at once, whole: {there and whole}")
-    lab.note(f"{got >> 20} MiB through a pipe took {piped * 1000:.0f} ms, copied in and out")
+    got = sum(map(len, parts))
+    lab.note(f"in shared memory {LARGE >> 20} MiB are there, whole: {whole}")
+    lab.note(f"{got >> 20} MiB came through a pipe, copied in and out, whole: {intact}")
     return holds(
-        there and whole,
-        f"{LARGE >> 20} MiB in {ready * 1e6:.0f} µs; by a pipe {piped * 1000:.0f} ms",
-        "nothing is copied and no call is made: what one stores the other one has",
+        whole and in_place < piped,
+        f"{LARGE >> 20} MiB in {in_place * 1000:.1f} ms; by a pipe {piped * 1000:.1f} ms",
+        "nothing is copied: what one stores the other one has, and only looks at it",
     )
 
 

@@ -24,6 +24,8 @@
 - ``GUARDED = False``: the kernel synchronises, there is nothing for a lock to guard.
 - ``WALKABLE = False``: what was sent may be on its way for a while, so that "can be received now"
   is not known, and schedules cannot be walked.
+- ``mend(options, lock) -> str``, where it may lose or tear messages: what would keep them ("" when
+  these options do); ``lock`` is the kind of its lock.
 - ``ONE_LINE = False``: each sender has a connection of its own, and order is kept in each only.
 - ``ANSWERS = True``: a receiver's handle has ``reply`` and ``hang_up``, a sender's ``answer``.
 - ``STEPS``: the steps that its calls mark, where they are more than the roles' own.

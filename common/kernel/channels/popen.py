@@ -45,6 +45,10 @@ WALKABLE = False
 STEPS = ("read",)
 
 
+# The longest command; what is longer belongs into a file.
+LONGEST = 1000
+
+
 @dataclass(frozen=True)
 class Options:
     """What jobs pass through."""
@@ -82,7 +86,14 @@ def check(options: Options, message_size: int) -> str:
             f"a message of {message_size} bytes is over PIPE_BUF = {select.PIPE_BUF}: "
             "records of several writers would be mixed"
         )
+    if len(options.command) > LONGEST:
+        return f"a command of {len(options.command)} characters is over {LONGEST}"
     return ""
+
+
+def mend(options: Options, lock: str) -> str:
+    """Return what would keep receivers from reading parts of one message."""
+    return "" if lock != "none" else "with a lock, receivers read whole messages, one at a time"
 
 
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:

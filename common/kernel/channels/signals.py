@@ -94,6 +94,11 @@ def check_ends(options: Options, per: bool, senders: int, receivers: int) -> str
     return ""
 
 
+def mend(options: Options, lock: str) -> str:
+    """Return what would keep every job: signals that are queued."""
+    return "" if options.realtime else "realtime: true; real-time signals are queued, these are not"
+
+
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Create segment and semaphores: room to be taken, and the one receiver's seat."""
     return {

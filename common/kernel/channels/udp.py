@@ -60,11 +60,21 @@ def facts(options: Options) -> Facts:
         kept=True,
         order="not promised; as sent on a loopback interface",
         waiting="a receiver sleeps in poll(2); a sender does not wait for it",
-        limits=f"{_LARGEST} bytes a message and the token; net.core.rmem_default bytes in all",
+        limits=f"{_LARGEST} bytes a message and the token; {_in_all(options)} in all",
         persists="until no receiver has it open",
         named="a port of 127.0.0.1, open to every local user: a token keeps strangers out",
         sender_dies="a whole message or nothing",
     )
+
+
+def _in_all(options: Options) -> str:
+    # The kernel doubles what is asked for, and counts its own share of each datagram (socket(7)).
+    return f"2 x {options.buffer} bytes" if options.buffer else "net.core.rmem_default bytes"
+
+
+def mend(options: Options, lock: str) -> str:
+    """Return what would keep every message."""
+    return "a kind whose sender waits for room (tcp, unix_dgram), or a larger buffer"
 
 
 def check(options: Options, message_size: int) -> str:

@@ -73,6 +73,11 @@ def check(options: Options, message_size: int) -> str:
     return streams.fits(message_size) if options.framing == "length" else ""
 
 
+def mend(options: Options, lock: str) -> str:
+    """Return what would keep messages apart."""
+    return "" if options.framing == "length" else "framing: length marks where a message ends"
+
+
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Bind the listening socket."""
     made = sockets.make_unix(socket.SOCK_STREAM, maker)

@@ -19,6 +19,8 @@ _BADGES = {
     "depends": "undecided",
     "undecided": "undecided",
 }
+# How names are written that are not plain words.
+_NAMES = {"posix": "POSIX", "sysv": "System V", "unix": "UNIX", "rpc": "RPC", "fifos": "FIFOs"}
 _TEXTS = {"A": "first text", "B": "second text"}
 
 
@@ -34,7 +36,7 @@ def claims_page(rows: Sequence[Row], machine: str, definitions: Mapping[str, str
     parts = [
         section(
             mechanism,
-            mechanism.replace("_", " ").capitalize(),
+            _title(mechanism),
             _table([row for row in rows if row["mechanism"] == mechanism], mechanism),
         )
         for mechanism in mechanisms
@@ -60,6 +62,11 @@ def claims_page(rows: Sequence[Row], machine: str, definitions: Mapping[str, str
     return document("The lecture's claims", body, [])
 
 
+def _title(mechanism: str) -> str:
+    words = [_NAMES.get(word, word) for word in mechanism.split("_")]
+    return " ".join([words[0][0].upper() + words[0][1:], *words[1:]])
+
+
 def _counts(rows: Sequence[Row]) -> Markup:
     pairs = []
     for verdict in _BADGES:
@@ -71,7 +78,7 @@ def _counts(rows: Sequence[Row]) -> Markup:
 
 def _contents(mechanisms: Sequence[str]) -> Markup:
     links = [
-        join(tag("a", name.replace("_", " "), href=f"#{name}"), " · " if at else "")
+        join(tag("a", _title(name), href=f"#{name}"), " · " if at else "")
         for at, name in reversed(list(enumerate(reversed(mechanisms))))
     ]
     return tag("p", *links, class_="note")
@@ -111,5 +118,6 @@ def _definitions(definitions: Mapping[str, str]) -> Markup:
         tag("tr", tag("th", name, scope="row"), tag("td", reason))
         for name, reason in definitions.items()
     ]
-    said = f"{many(len(definitions), 'sentence')} need no experiment"
+    verb = "needs" if len(definitions) == 1 else "need"
+    said = f"{many(len(definitions), 'sentence')} {verb} no experiment"
     return section("definitions", said, table(said, ("", "why"), rows, "claims"))

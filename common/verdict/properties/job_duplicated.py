@@ -20,6 +20,7 @@ def check(case: Case) -> Result:
     """Return the jobs of which there are too many; the amount of each is its extra copies."""
     jobs = traffic(case)
     extras: dict[int, int] = {}
+    offered = set(jobs.items(jobs.offers).tolist())
     groups: list[tuple[Positions, npt.NDArray[Any]]] = [
         (jobs.deliveries, np.zeros(len(jobs.deliveries), np.int64)),
         (jobs.takes, jobs.sources(jobs.takes)),
@@ -29,8 +30,8 @@ def check(case: Case) -> Result:
         if not len(group):
             continue
         for item, count in _repeated(jobs.items(group), places):
-            if not item:
-                # What an empty slot holds is no job: job_corrupted tells of it.
+            if item not in offered:
+                # What an empty slot or a torn message holds is no job: job_corrupted tells of it.
                 continue
             extras[item] = max(extras.get(item, 0), count - 1)
     measures = {"jobs_duplicated": len(extras)} if len(jobs.offers) else {}

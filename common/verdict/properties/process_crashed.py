@@ -18,13 +18,21 @@ def check(case: Case) -> Result:
 
     What the launcher itself killed did not crash, and a guest may leave when it likes.
     """
-    crashed = [process for process in case.outcome.processes if _crashed(process)]
+    processes = case.outcome.processes
+    crashed = [each for each in processes if _crashed(each) and not _cut(case, each)]
     if not crashed:
         return Result()
     every = [Instance(1.0, _sentence(case, process)) for process in crashed]
-    lead = f"{len(crashed)} of {len(case.outcome.processes)} processes crashed."
+    lead = f"{len(crashed)} of {len(processes)} processes crashed."
     cases = (every[0], every[0], every[-1])
     return Result([finding("process_crashed", len(every), float(len(every)), cases, lead)])
+
+
+def _cut(case: Case, process: ProcessOutcome) -> bool:
+    """Tell whether it died of a table that was cut under it, which is told by itself."""
+    store = "" if case.plan.table is None else case.plan.table.store.kind
+    mapped = store in ("mmap_file", "posix_shm")
+    return process.signal == signal.SIGBUS and mapped and case.outcome.vanished is not None
 
 
 def _crashed(process: ProcessOutcome) -> bool:
