@@ -60,7 +60,7 @@ def conduct(experiment: Experiment, systems: Mapping[str, System]) -> Result:
             # A session of its own: what it started ends with it.
             os.killpg(pid, signal.SIGKILL)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        _clean(directory)
+        _clean(directory, pid)
     return _result(experiment, said, status, time.monotonic() - begun)
 
 
@@ -138,8 +138,10 @@ def _result(experiment: Experiment, said: bytes, status: int, seconds: float) ->
     return Result(experiment, every, document.get("notes", []), seconds)
 
 
-def _clean(directory: Path) -> None:
-    # What it could not remove itself, having been killed; then its directory and all its files.
-    with contextlib.suppress(StoredRunError):
-        remove_dead(read_ledger(directory))
-    shutil.rmtree(directory, ignore_errors=True)
+def _clean(directory: Path, pid: int) -> None:
+    # What it could not remove itself, having been killed: its own, and that of a run it was making.
+    runs = [each for each in names.runtime_directories() if names.maker_pid(each) == pid]
+    for each in (directory, *runs):
+        with contextlib.suppress(StoredRunError):
+            remove_dead(read_ledger(each))
+        shutil.rmtree(each, ignore_errors=True)

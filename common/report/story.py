@@ -192,7 +192,14 @@ def _framed(scene: Scene, position: int) -> bool:
 def _move(scene: Scene, position: int) -> None:
     """Add the steps of offering, taking, passing on or delivering a job."""
     found, place = scene.case.history.record(position), scene.case.place(position)
-    effect = scene.case.history.operation(position).effect
+    operation = scene.case.history.operation(position)
+    effect = operation.effect
+    if effect is Effect.UPDATE:
+        # The work that an order asked for.
+        work = f"{operation.name} {number(found['v0'])} {place}"
+        text = f"does {scene.case.job(found['item'])}: {work}"
+        scene.add(position, "", [Step(position, "does", text, mark="write")])
+        return
     action, link = _MOVES[effect]
     framed = effect is not Effect.DELIVER and _framed(scene, position)
     inside = framed and position in scene.witnesses

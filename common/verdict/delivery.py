@@ -47,6 +47,11 @@ class Traffic:
         """Return the earliest of ``positions`` about ``item``."""
         return next(iter(self.of(item, positions)), None)
 
+    def done_by(self, item: int, who: set[str]) -> list[int]:
+        """Return the updates that these processes made for ``item``: the work of an order."""
+        updates = self.case.history.select(Effect.UPDATE)
+        return [at for at in self.of(item, updates) if self.case.process(at) in who]
+
     def distinct(self, positions: Positions) -> Positions:
         """Return the earliest of ``positions`` (ascending) for each job, ordered by time."""
         order = np.argsort(self.case.history.gather("left", positions), kind="stable")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import run
 from common.claims import conduct
 from common.claims.claim import HOLDS, UNDECIDED, Claim, Experiment, Seen, Shown
 from common.claims.lab import Lab
@@ -119,3 +120,18 @@ def test_its_own_process_is_not_touched() -> None:
     assert signal.getsignal(signal.SIGUSR1) == handler
     assert Path.cwd() == here
     assert os.umask(before) == before
+
+
+def test_a_run_that_it_was_making_is_removed_too(
+    runtime_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shipped scenario has a launcher of its own, and that is killed with the experiment."""
+    monkeypatch.setattr(conduct, "DEADLINE", 1.5)
+
+    def work(lab: Lab) -> Shown:
+        lab.run("exchange/lost_update", "locked", processes__trader__operations=10_000_000)
+        raise AssertionError
+
+    found = conduct.conduct(Experiment("trying", "work", CLAIMS, work), run.SYSTEMS)
+    assert found.shown["A1"].verdict == UNDECIDED
+    assert list(runtime_directory.iterdir()) == []

@@ -14,7 +14,7 @@ import pytest
 
 from common import names
 from common.kernel import existing
-from common.kernel.ledger import FILE, Ledger
+from common.kernel.ledger import FILE, FILES, Ledger
 from common.kernel.objects import Maker
 from common.verbs import clean as verb
 from common.verbs import ps
@@ -249,3 +249,21 @@ def test_a_run_that_is_killed_while_clean_looks_is_read_to_its_end(
     assert names.runtime_directories() == []
     for fd in (read, write, ready, told):
         os.close(fd)
+
+
+def test_what_an_experiment_made_goes_with_its_directory(leave: Leave) -> None:
+    """Whatever lies in the directory for it, deep as it may be; a link in its place does not."""
+
+    def work(maker: Maker) -> None:
+        files = maker.directory / FILES
+        (files / "deep").mkdir(0o700, parents=True)
+        files.chmod(0o700)
+        (files / "deep" / "program").write_text("")
+
+    directory = leave(work)
+    clean()
+    assert not directory.exists()
+    linked = leave(lambda maker: (maker.directory / FILES).symlink_to("/usr"))
+    clean()
+    assert (linked / FILES).is_symlink()
+    (linked / FILES).unlink()

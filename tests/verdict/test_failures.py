@@ -137,3 +137,15 @@ def test_a_table_that_the_launcher_could_not_read_at_the_end_has_vanished(tmp_pa
     assert verdict.findings[0].worst.sentence == (
         "The launcher could not go on: the segment was removed."
     )
+
+
+def test_who_dies_of_a_cut_table_did_not_crash(tmp_path: Path) -> None:
+    """SIGBUS follows from what somebody did to the file: the run is undecided, not an anomaly."""
+    case = run(tmp_path, exit=None, signal=7, phase="run").case(vanished="the file was cut")
+    verdict = judge(case)
+    assert [each.kind for each in verdict.findings] == ["object_vanished"]
+    assert verdict.verdict == "undecided"
+    crashed = process_crashed.check(
+        run(tmp_path / "other", exit=None, signal=11).case(vanished="x")
+    )
+    assert [each.kind for each in crashed.findings] == ["process_crashed"]

@@ -108,6 +108,17 @@ def test_a_waiter_that_never_got_in_counts(tmp_path: Path, ending: str) -> None:
     assert result.findings[0].first.witnesses == []
 
 
+def test_who_gave_up_before_it_had_done_anything_is_no_riddle(tmp_path: Path) -> None:
+    """Without a record of its own it has waited since the gate was opened."""
+    scene = Scene(tmp_path / "run", rows=("DOLLAR", "EURO"))
+    scene.recorder("patient")
+    scene.outcomes["patient"].error = {
+        "kind": "WaitExpired", "message": "waited 2.6 s for the lock of DOLLAR, in vain",
+    }  # fmt: skip
+    waited = starvation.check(scene.case(ended_ns=GATE + 3 * SECOND)).measures["longest_wait"]
+    assert waited["got_it"] is False
+
+
 def test_the_paper_has_a_lock_too(tmp_path: Path) -> None:
     """A printer that waits for the paper is overtaken by whole jobs, not by pages."""
     scene = Scene(tmp_path / "run", paper=[])

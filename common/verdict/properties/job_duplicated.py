@@ -76,10 +76,13 @@ def _instance(case: Case, jobs: Traffic, item: int, extra: int) -> Instance:
     delivered = f"it was delivered {len(ends)} times, by {deliveries}" if len(ends) > 1 else ""
     parts = (_told(case, taken, "took it", "from"), _told(case, passed, "handed it on", "to"))
     # Who took it twice also handed it on twice: that is no news.
-    story = "; ".join(part for part in (parts[0] or parts[1], delivered) if part)
+    work = jobs.done_by(item, set(map(case.process, taken)))
+    done = f"it was done {len(work)} times in {case.place(work[0])}" if len(work) > 1 else ""
+    story = "; ".join(part for part in (parts[0] or parts[1], done, delivered) if part)
     sentence = f"{case.job(item)} was offered once: {story}."
     offer = jobs.first(item, jobs.offers)
-    return instance(case, float(extra), sentence, offer, *(taken or passed), *ends[:2])
+    witnesses = (*(taken or passed), *work[:2], *ends[:2])
+    return instance(case, float(extra), sentence, offer, *witnesses)
 
 
 def _twice(records: list[int], place: Callable[[Positions], npt.NDArray[Any]]) -> list[int]:

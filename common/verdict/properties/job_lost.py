@@ -46,8 +46,10 @@ def _instance(case: Case, jobs: Traffic, offer: int) -> Instance:
     who = case.process(seen)
     effect = case.history.operation(seen).effect
     if effect is Effect.TAKE:
-        sentence = f"{start}; {who} took it from {case.place(seen)} and never delivered it"
-        return instance(case, 1.0, f"{sentence}{_death(case, who)}.", offer, seen)
+        work = jobs.done_by(item, {who})
+        did = f", did it ({case.history.operation(work[0]).name})" if work else ""
+        sentence = f"{start}; {who} took it from {case.place(seen)}{did} and never delivered it"
+        return instance(case, 1.0, f"{sentence}{_death(case, who)}.", offer, seen, *work[:1])
     if effect is Effect.PASS:
         start += f"; {who} handed it on to {case.place(seen)}"
     rival = _rival(case, jobs, seen)
