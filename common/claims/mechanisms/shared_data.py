@@ -284,7 +284,8 @@ def fastest_verdict(best: dict[str, float], streams: dict[str, float]) -> Shown:
     return Shown(
         FAILS if not fast else HOLDS if throughout else DEPENDS,
         f"a trip: memory {best['memory'] * 1e6:.1f} µs, pipes {best['pipes'] * 1e6:.1f} µs; "
-        f"a stream: semaphores {_rate(streams['with semaphores'])}, pipes {_rate(streams['pipes'])}",
+        f"a stream: semaphores {_rate(streams['with semaphores'])}, "
+        f"pipes {_rate(streams['pipes'])}",
         "to look at memory is the shortest way; to sleep for it takes semaphores, and a pair of "
         "them for each message makes the slower stream"
         if not throughout
