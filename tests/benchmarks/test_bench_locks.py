@@ -329,11 +329,11 @@ def test_an_interruption_leaves_nothing(family: str, number: signal.Signals, run
     try:
         deadline = time.monotonic() + PATIENCE
         # Among the last that are made before anything is measured is a manager's.
-        while not (found := list(runtime.glob("lab-*/manager-*"))):
+        while not (found := list(runtime.glob("lab-*/files/manager-*"))):
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        made = [entry for entry in read_ledger(found[0].parent).entries if entry.id is not None]
+        made = [entry for entry in read_ledger(found[0].parents[1]).entries if entry.id is not None]
         # Ctrl-C comes to the whole group.
         os.killpg(process.pid, number)
         assert process.wait(PATIENCE) == 128 + number
