@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from common.errors import KernelObjectError, WaitExpired
+from common.kernel import waits
 from common.kernel.locks import _line, rwlock
 from common.kernel.locks.rwlock import READERS, WRITERS
 from common.kernel.objects import Maker
@@ -25,9 +26,16 @@ def make(prefer: str, maker: Maker) -> dict[str, object]:
 
 @PREFER
 def test_who_goes_first_while_a_writer_waits(
-    prefer: str, maker: Maker, wait: Wait, fork: Fork, signpost: Posts
+    prefer: str,
+    maker: Maker,
+    wait: Wait,
+    fork: Fork,
+    signpost: Posts,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another reader overtakes it, or has to wait behind it; the writer gets the lock after all."""
+    # At each tick a writer asks anew, and for that moment it does not stand in anybody's way.
+    monkeypatch.setattr(waits, "TICK", wait.seconds)
     address = make(prefer, maker)
     told, may = signpost(), signpost()
     mine = rwlock.attach(address, Wait(SHORT), "the till")
