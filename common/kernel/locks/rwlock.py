@@ -51,7 +51,7 @@ def facts(options: Options) -> Facts:
     """Return how it behaves (pthread_rwlock_rdlock(3p), pthread_rwlockattr_setkind_np(3))."""
     first = {
         READERS: "readers overtake a writer that waits, which may starve",
-        WRITERS: "a writer that waits goes before later readers, but when it asks anew (each 0.1 s)",
+        WRITERS: "a writer that waits goes before later readers, but as it asks anew (each 0.1 s)",
     }
     return Facts(
         holder_dies=HELD,
