@@ -10,12 +10,15 @@ import contextlib
 import fcntl
 import os
 import signal
+import time
 from pathlib import Path
 
 from common.errors import MachineError
 from common.kernel import libc
 
 SHELL = "/bin/sh"
+# How long to wait for the end of those that were killed (s): they may be reaped by another.
+_GONE = 0.5
 # What the shell itself answers when there is no such command.
 _NOT_FOUND = 127
 # The exit code, field 52 of /proc/pid/stat, counted from the state, field 3 (proc(5)).
@@ -69,6 +72,12 @@ def end(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)
+    # What the shell had started is killed, too, and still has the pipes until it is gone.
+    end = time.monotonic() + _GONE
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < end:
+            os.killpg(pid, 0)
+            os.sched_yield()
 
 
 def exit_status(pid: int) -> int | None:
