@@ -8,6 +8,8 @@ from __future__ import annotations
 import itertools
 import statistics
 import time
+from collections.abc import Callable
+from typing import Any
 
 from benchmarks.alternatives.channels import Line
 from benchmarks.grid import stations
@@ -59,12 +61,13 @@ def works(there: Line, back: Line, size: int, awaited: int, torn: bool) -> list[
 
         def round_trip(count: int) -> stations.Turn:
             clock, trips = time.perf_counter, []
-            message = answer = sent[0]
+            message = sent[0]
+            answer: object = message
             begun = time.monotonic()
             for _ in itertools.repeat(None, count):
                 asked = clock()
                 send(message)
-                answer = receive()  # type: ignore[assignment]
+                answer = receive()
                 trips.append(clock() - asked)
             ended = time.monotonic()
             same(answer, message)
@@ -80,7 +83,8 @@ def works(there: Line, back: Line, size: int, awaited: int, torn: bool) -> list[
         return {THROUGHPUT: throughput, ROUND_TRIP: round_trip, CHECKED: checked}
 
     def second() -> dict[str, stations.Task]:
-        receive, send = there.receiver(), back.sender()
+        receive: Callable[[], Any] = there.receiver()
+        send = back.sender()
 
         def throughput(count: int) -> stations.Turn:
             got: object = b""
@@ -98,7 +102,7 @@ def works(there: Line, back: Line, size: int, awaited: int, torn: bool) -> list[
         def send_back(count: int) -> stations.Turn:
             begun = time.monotonic()
             for _ in itertools.repeat(None, count):
-                send(receive())  # type: ignore[arg-type]
+                send(receive())
             return stations.Turn(begun, time.monotonic())
 
         return {THROUGHPUT: throughput, ROUND_TRIP: send_back, CHECKED: send_back}

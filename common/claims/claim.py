@@ -38,6 +38,10 @@ Seen = Shown | Mapping[str, Shown]
 Work = TypeVar("Work", bound="Callable[[Lab], Seen]")
 
 
+# The sentences that each function shows, in the order in which they stand above it.
+_BOUND: dict[Callable[[Lab], Seen], tuple[Claim, ...]] = {}
+
+
 class Experiment(NamedTuple):
     """A function that shows some claims, and the mechanism that it belongs to."""
 
@@ -61,8 +65,7 @@ def claim(name: str, line: int, says: str) -> Callable[[Work], Work]:
     """Bind the sentence ``name`` (at ``line`` of its text) to the experiment that follows."""
 
     def bind(work: Work) -> Work:
-        known: tuple[Claim, ...] = getattr(work, "claims", ())
-        work.claims = (Claim(name, line, says), *known)  # type: ignore[attr-defined]
+        _BOUND[work] = (Claim(name, line, says), *_BOUND.get(work, ()))
         return work
 
     return bind
@@ -71,8 +74,8 @@ def claim(name: str, line: int, says: str) -> Callable[[Work], Work]:
 def experiments(mechanism: str) -> list[Experiment]:
     """Return the experiments of one mechanism, as they stand in its file."""
     module = kinds.load(MECHANISMS, mechanism)
-    found = [work for work in vars(module).values() if hasattr(work, "claims")]
-    return [Experiment(mechanism, work.__name__, work.claims, work) for work in found]
+    found = [work for work in vars(module).values() if callable(work) and work in _BOUND]
+    return [Experiment(mechanism, work.__name__, _BOUND[work], work) for work in found]
 
 
 def every() -> list[Experiment]:

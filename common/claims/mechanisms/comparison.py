@@ -7,6 +7,7 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import sysv_ipc
 
@@ -111,9 +112,11 @@ def sockets_anywhere(lab: Lab) -> dict[str, Shown]:
         listening.bind(address)
         listening.listen()
 
-        def ask(tell: Tell, family: int = family, name: object = listening.getsockname()) -> None:
+        where: Any = listening.getsockname()
+
+        def ask(tell: Tell, family: int = family, name: Any = where) -> None:
             end = socket.socket(family, socket.SOCK_STREAM)
-            end.connect(name)  # type: ignore[arg-type]
+            end.connect(name)
             end.sendall(b"question")
             tell(json.dumps(end.recv(100).decode()))
             for message in MESSAGES:

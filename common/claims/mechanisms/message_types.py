@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from common.claims.claim import DEPENDS, FAILS, HOLDS, Shown, claim, holds
 from common.claims.endings import attempt
@@ -100,7 +101,7 @@ def judged(sent: Sent, came: dict[int, Sent]) -> dict[str, Shown]:
 def above_zero(lab: Lab) -> Shown:
     """Types 0 and -1 are sent; then types 1 9 1 9 5 are sent, and read without asking for one."""
     queue = msgget(lab.maker.sysv_queue())
-    refused = [attempt(lambda t=t: msgsnd(queue, t, b"0", IPC_NOWAIT)) for t in (0, -1)]  # type: ignore[misc]
+    refused = [attempt(partial(msgsnd, queue, kind, b"0", IPC_NOWAIT)) for kind in (0, -1)]
     lab.note(f"type 0: {refused[0] or 'sent'}, type -1: {refused[1] or 'sent'}")
     _drain(queue, 0)
     sent = _fill(queue, (1, 9, 1, 9, 5))

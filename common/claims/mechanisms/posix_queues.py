@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 from common.claims.claim import DEPENDS, FAILS, HOLDS, Shown, claim, holds
@@ -177,7 +178,7 @@ def limits(lab: Lab) -> Shown:
                 refused = _make(made[-1], most, longest)
         finally:
             for name in made:
-                attempt(lambda name=name: mqueue.mq_unlink(name))  # type: ignore[misc]
+                attempt(partial(mqueue.mq_unlink, name))
     lab.note(f"asked for 3 of {SIZE} bytes: {small}")
     lab.note(f"{most + 1} messages: {many or 'made'}; {longest + 1} bytes: {large or 'made'}")
     lab.note(
@@ -207,7 +208,7 @@ def range_of_priorities(lab: Lab) -> Shown:
     queue = mqueue.mq_open(lab.maker.posix_queue(3, SIZE), os.O_RDWR)
     highest = os.sysconf("SC_MQ_PRIO_MAX") - 1
     said = {
-        priority: attempt(lambda priority=priority: mqueue.mq_send(queue, b"x", priority, 0))  # type: ignore[misc]
+        priority: attempt(partial(mqueue.mq_send, queue, b"x", priority, 0))
         for priority in (0, highest, highest + 1)
     }
     for priority, refused in said.items():

@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 from pathlib import Path
+from typing import Any
 
 from common.claims.claim import DEPENDS, Shown, claim, holds
 from common.claims.lab import PATIENCE, Lab, Tell
@@ -105,9 +106,9 @@ def streams(lab: Lab) -> dict[str, Shown]:
         listening.listen()
         address = listening.getsockname()
 
-        def send(tell: Tell, family: int = family, address: object = address) -> None:
+        def send(tell: Tell, family: int = family, address: Any = address) -> None:
             end = socket.socket(family, socket.SOCK_STREAM)
-            end.connect(address)  # type: ignore[arg-type]
+            end.connect(address)
             for item in ("A", "B", "C", *numbers.split(",")[:-1]):
                 end.sendall(item.encode() + (b"," if item.isdigit() else b""))
 

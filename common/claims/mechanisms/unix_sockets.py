@@ -7,6 +7,7 @@ import json
 import socket
 import stat
 import subprocess
+from functools import partial
 from pathlib import Path
 
 from common.claims.claim import DEPENDS, FAILS, HOLDS, Shown, claim, holds
@@ -76,7 +77,7 @@ def path_names(lab: Lab) -> dict[str, Shown]:
 
     counts = []
     for name in (None, own):
-        counts.append(facts(lab.fork(lambda tell, name=name: client(tell, name))))  # type: ignore[misc]
+        counts.append(facts(lab.fork(partial(client, name=name))))
         lab.note(f"a client that binds {name!r}: {counts[-1]} path names in the connection")
     pair = sum(bool(end.getsockname()) for end in socket.socketpair())
     abstract = socket.socket(socket.AF_UNIX)
