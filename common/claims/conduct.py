@@ -21,7 +21,8 @@ from common.claims.lab import Lab
 from common.errors import LabError, StoredRunError
 from common.kernel import libc
 from common.kernel.ledger import FILES, Ledger, read_ledger
-from common.kernel.objects import Maker, remove_dead
+from common.kernel.leftovers import remove_dead
+from common.kernel.objects import Maker
 from common.system import System
 
 # An experiment that has not ended by then never will (s).

@@ -22,13 +22,12 @@ from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectE
 from common.kernel import commands as shell
 from common.kernel import existing, limits, mapped_file
 from common.kernel.existing import LARGEST_KEY, Found
-from common.kernel.ledger import Entry, Ledger, LedgerState
+from common.kernel.ledger import Entry, Ledger
+from common.kernel.leftovers import proven
 from common.kernel.libc import semaphores
 
 # Draws of a random key before giving up: a second one is needed once in some millions of runs.
 DRAWS = 16
-# The kernel stamps System V objects in whole seconds and files with a clock that lags by a tick.
-STAMP_SLACK = 2.0
 PAGE = 4096
 
 
@@ -317,63 +316,12 @@ class Maker:
         return name
 
     def _find(self, entry: Entry) -> Found | None:
-        return _proven(entry, self._pid)
-
-
-def remove_dead(state: LedgerState) -> list[str]:
-    """Remove what a dead run left; returns one sentence for each thing that was done or refused.
-
-    An object that was made is touched only if its name and its id match the ledger's; one that
-    was only intended only if it is this user's and was created no earlier than the ledger says.
-    Raises ``KernelObjectError`` when the run is alive.
-    """
-    if state.alive:
-        raise KernelObjectError(f"run {state.header.pid} of {state.header.scenario} is alive")
-    rebooted = state.header.boot != names.boot_id()
-    said = []
-    for entry in reversed(state.entries):
-        if entry.state == "gone" or entry.kept:
-            continue
-        if entry.kind in existing.SYSV and rebooted:
-            # System V objects ended with that boot; the same key and id are somebody else's now.
-            continue
-        if entry.kind in existing.RUNTIME and not _inside(state.directory, str(entry.name)):
-            said.append(f"left {entry.name}: it is not in a directory of this user's runs")
-            continue
-        found = _proven(entry, state.header.pid)
-        if found is None:
-            continue
-        try:
-            existing.remove(entry.kind, entry.name, found)
-        except NotPermitted as error:
-            said.append(f"left {error.message}")
-        else:
-            said.append(f"removed {entry.kind} {existing.shown(entry.name)} (id {found.id})")
-    return said
-
-
-def commands(entry: Entry) -> str:
-    """Return the exact command that shows the object of a ledger's entry."""
-    return existing.command(entry.kind, entry.name, entry.id)
-
-
-def _proven(entry: Entry, maker: int) -> Found | None:
-    # The object of this entry, if it exists and there is proof that this run made it.
-    found = existing.find(entry.kind, entry.name, entry.id)
-    if found is None or found.uid != os.geteuid() or found.creator not in (0, maker):
-        return None
-    if entry.id is None and found.changed < entry.at - STAMP_SLACK:
-        return None
-    return found
+        return proven(entry, self._pid)
 
 
 def _was_made(entry: Entry) -> bool:
     # Gone without an id: it was refused, and who has its name now is somebody else.
     return entry.state != "gone" or entry.id is not None
-
-
-def _inside(directory: Path, name: str) -> bool:
-    return Path(name).parent == directory and names.is_private_directory(directory)
 
 
 def _described(entry: Entry, found: Found) -> dict[str, Any]:

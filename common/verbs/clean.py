@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from common import names
 from common.errors import KernelObjectError
 from common.kernel.ledger import remove_directory
-from common.kernel.objects import remove_dead
+from common.kernel.leftovers import remove_dead
 from common.system import System
 from common.verbs.ps import ledger_of
 

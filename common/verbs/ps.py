@@ -12,7 +12,7 @@ from common import names
 from common.errors import StoredRunError
 from common.kernel.existing import shown
 from common.kernel.ledger import LedgerState, read_ledger
-from common.kernel.objects import commands
+from common.kernel.leftovers import commands
 from common.system import System
 
 

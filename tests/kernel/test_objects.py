@@ -21,7 +21,8 @@ from common import names
 from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectExists
 from common.kernel import existing
 from common.kernel.ledger import FILE, Ledger, LedgerState, read_ledger
-from common.kernel.objects import Maker, commands, remove_dead
+from common.kernel.leftovers import commands, remove_dead
+from common.kernel.objects import Maker
 from tests.conftest import Fork, Signpost
 
 Make = Callable[[Maker], Any]

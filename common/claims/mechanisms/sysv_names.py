@@ -13,8 +13,9 @@ from common.claims.lab import PATIENCE, Lab, Tell
 from common.claims.mechanisms._kinds_of_objects import SYSTEM_V, listed, make
 from common.kernel import existing
 from common.kernel.ledger import Ledger, read_ledger
+from common.kernel.leftovers import remove_dead
 from common.kernel.libc import sysv_calls
-from common.kernel.objects import Maker, remove_dead
+from common.kernel.objects import Maker
 
 
 @claim("A21", 85, "A System V object is named by an IPC id; its handle is a key_t.")
