@@ -12,6 +12,7 @@ from types import ModuleType
 LOCKS = "common.kernel.locks"
 TABLES = "common.kernel.tables"
 CHANNELS = "common.kernel.channels"
+FAULTS = "common.process.faults"
 PROPERTIES = "common.verdict.properties"
 FINDINGS = "common.verdict.finding"
 

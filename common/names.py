@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import re
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import MachineError
 
 KEY_PREFIX = 0x4C000000
 KEY_RANDOM_BYTES = 3
-# Fields of /proc/pid/stat after the command: state is field 3, start time field 22 (proc(5)).
-_STATE, _START = 0, 19
+# PID_MAX_LIMIT (proc(5)).
+LARGEST_PID = 1 << 22
+# Fields of /proc/pid/stat after the command: state is field 3, session 6, start time 22 (proc(5)).
+_STATE, _SESSION, _START = 0, 3, 19
 
 
 def new_key() -> int:
@@ -28,6 +31,18 @@ def new_token() -> str:
     return os.urandom(4).hex()
 
 
+def printable(text: object) -> str:
+    """Return a text as one line that a terminal cannot be told by.
+
+    What does not print (control characters, marks that turn the direction of writing, halves of
+    surrogate pairs) stands there as Python writes it.
+    """
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in str(text)
+    )
+
+
 def boot_id() -> str:
     """Return the identity of this boot of the machine: pids and System V ids end with it."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -41,18 +56,37 @@ def namespaces() -> str:
         return ""
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What the kernel says of a process: ``start`` in clock ticks since boot, its session's id.
+
+    ``zombie``: it has ended, and nobody has asked for its status yet.
+    """
+
+    pid: int
+    start: int
+    session: int
+    zombie: bool
+
+
+def standing(pid: int) -> Standing | None:
+    """Return what the kernel says of process ``pid``; None if there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The command is in parentheses and may hold blanks and parentheses itself.
+    fields = text.rpartition(")")[2].split()
+    return Standing(pid, int(fields[_START]), int(fields[_SESSION]), fields[_STATE] in "ZXx")
+
+
 def start_time(pid: int) -> int | None:
     """Return when ``pid`` started, in clock ticks since boot; None if it has ended or is a zombie.
 
     A pid and its start time name one process for ever; a pid alone is soon used again.
     """
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The command is in parentheses and may hold blanks and parentheses itself.
-    fields = text.rpartition(")")[2].split()
-    return None if fields[_STATE] in "ZXx" else int(fields[_START])
+    found = standing(pid)
+    return None if found is None or found.zombie else found.start
 
 
 def make_runtime_directory() -> Path:
@@ -78,6 +112,11 @@ def make_runtime_directory() -> Path:
                 "of your own, mode 0700",
             ) from None
         return directory
+
+
+def longest_runtime_directory() -> Path:
+    """Return a path as long as any that ``make_runtime_directory`` may make now."""
+    return _parents()[0] / f"{_prefix()}{LARGEST_PID}-{'0' * 8}"
 
 
 def runtime_directories() -> list[Path]:

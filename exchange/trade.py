@@ -14,10 +14,10 @@ from common.errors import LabError, ObjectVanished, ProcessError, StoredRunError
 from common.history import store
 from common.history.recorder import Recorder
 from common.kernel.ledger import LedgerState
+from common.kernel.leftovers import ledger_of
 from common.process.context import Context
 from common.process.reports import Reporter
 from common.system import System
-from common.verbs.ps import ledger_of
 from exchange.desk import Desk
 from exchange.layout import BALANCE, FIELDS, ROWS, WIDTH
 from exchange.lines import VERBS, parse

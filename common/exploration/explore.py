@@ -53,12 +53,17 @@ COUNTED = 10**18
 Progress = Callable[[Walk], None]
 
 
+class TooLittleTime(UsageError):
+    """Not even the schedules from which a walk learns came to their end."""
+
+
 @dataclass(frozen=True)
 class Budget:
-    """Where a walk stops: after so many schedules, or seconds."""
+    """Where a walk stops: after so many schedules, or seconds; ``shrinking`` one finding may take."""
 
     schedules: int = 10_000
     seconds: float = 60.0
+    shrinking: float = 10.0
 
 
 @dataclass
@@ -108,7 +113,7 @@ def explore(
     walk stopped. Raises ``UsageError`` for a scenario whose schedules have no end or cannot be
     told, ``MachineError`` and ``KernelObjectError`` when it cannot run.
     """
-    _refuse_endless(plan, systems)
+    refuse_endless(plan, systems)
     refuse_unwalkable(plan)
     exploration = _Exploration(plan, systems, strategy, options, budget, reduce, saved, progress)
     nobody = lambda _event, **_facts: None  # noqa: E731
@@ -130,7 +135,8 @@ def explore(
     return exploration.explored
 
 
-def _refuse_endless(plan: Plan, systems: Mapping[str, System]) -> None:
+def refuse_endless(plan: Plan, systems: Mapping[str, System]) -> None:
+    """Raise ``UsageError`` for a process that works until it is told to finish."""
     for process in plan.processes:
         endless = getattr(kinds.load(systems[process.system].roles, process.role), "ENDLESS", "")
         if endless and process.options.get(endless) == 0:
@@ -140,8 +146,21 @@ def _refuse_endless(plan: Plan, systems: Mapping[str, System]) -> None:
             )
 
 
+def refuse_faults(plan: Plan) -> None:
+    """Raise ``UsageError`` for a plan whose faults would break a schedule off."""
+    if plan.faults:
+        raise UsageError(
+            f"faults strike in {plan.scenario}, and a schedule would be broken off by them",
+            "--set faults=[] leaves them out; `run.py crash` kills at each step in turn",
+        )
+
+
 def refuse_unwalkable(plan: Plan) -> None:
-    """Raise ``UsageError`` for a channel of which nobody can tell what can be received now."""
+    """Raise ``UsageError`` for a plan that cannot be led from step to step.
+
+    That is one with faults, or with a channel of which nobody can tell what can be received now.
+    """
+    refuse_faults(plan)
     for channel in plan.channels:
         kind = channel.part.kind
         if not getattr(kinds.load(kinds.CHANNELS, kind), "WALKABLE", True):
@@ -199,7 +218,7 @@ class _Exploration:
             walker.learn(lambda: self._may(stage))
         except Over:
             if not stage.interrupted():
-                self.why = UsageError(
+                self.why = TooLittleTime(
                     f"--seconds {self.budget.seconds:g} is less than two schedules take", "more"
                 )
             return
@@ -216,7 +235,8 @@ class _Exploration:
             walker.passes_freely = False
             for kind, found in list(walk.found.items()):
                 if not stage.interrupted():
-                    walk.found[kind] = shrink(walker, found, self._begins())
+                    seconds = self.budget.shrinking
+                    walk.found[kind] = shrink(walker, found, self._begins(), seconds)
             for kind, found in walk.found.items():
                 self._repeat(walker, kind, found)
         except (ProcessLost, ObjectVanished) as lost:

@@ -15,23 +15,25 @@ from common.exploration.walking import Found, Walker, moves
 from common.process.stage import Stage, switches
 
 # What one finding may cost.
-ATTEMPTS, SECONDS = 400, 10.0
+ATTEMPTS = 400
 
 # The order in which processes pass steps that others can see.
 Order = list[int]
 
 
-def shrink(walker: Walker, found: Found, begins: Mapping[int, str]) -> Found:
+def shrink(walker: Walker, found: Found, begins: Mapping[int, str], seconds: float) -> Found:
     """Return the shortest schedule found for the same kind of harm.
 
     ``begins`` names for each process the step before which it can be stopped; those that it does
-    not name do all their work.
+    not name do all their work. After so many ``seconds`` it is left as it is.
     """
-    return _Shrinking(walker, found, begins).result()
+    return _Shrinking(walker, found, begins, seconds).result()
 
 
 class _Shrinking:
-    def __init__(self, walker: Walker, found: Found, begins: Mapping[int, str]) -> None:
+    def __init__(
+        self, walker: Walker, found: Found, begins: Mapping[int, str], seconds: float
+    ) -> None:
         self.walker = walker
         self.begins = begins
         self.best = found
@@ -39,7 +41,7 @@ class _Shrinking:
         numbers = {player.name: n for n, player in enumerate(walker.stage.players)}
         self.order = [numbers[move.process] for move in found.moves]
         self.attempts = 0
-        self.until = time.monotonic() + SECONDS
+        self.until = time.monotonic() + seconds
 
     def result(self) -> Found:
         """Shrink until nothing gets shorter."""

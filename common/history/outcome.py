@@ -15,7 +15,10 @@ class ProcessOutcome:
     said before it failed (``kind`` and ``message``) or None; ``hung`` names the phase and the
     wait when a deadline expired, else None; ``summary`` is the role's own report (such as a
     trader's ``balance``); ``cpu_s`` user and system seconds. A ``guest`` joined by itself;
-    ``ended_by_launcher`` says that the launcher killed it (its signal is then no crash).
+    ``ended_by_launcher`` says that the launcher killed it (its signal is then no crash), ``struck``
+    names the signal of the scenario's own fault that ended it. ``life`` is 0 for a process of the
+    plan; one that was started in its place counts from 1, and ``first`` is then the index of the
+    former.
     """
 
     name: str
@@ -32,6 +35,9 @@ class ProcessOutcome:
     cpu_s: float = 0.0
     guest: bool = False
     ended_by_launcher: bool = False
+    struck: str | None = None
+    life: int = 0
+    first: int | None = None
 
 
 @dataclass
@@ -47,7 +53,10 @@ class Outcome:
     for what when nobody could go on (``process``, ``step``, ``waits_for``, ``holder``; ``since`` in
     ns, CLOCK_MONOTONIC, where they ran freely), else it is empty. ``trace`` is the order of steps
     of a run under a schedule (:mod:`common.history.trace`). ``lock_values`` holds what each lock of
-    the table stood at in the end (1: free), None for a kind that does not tell.
+    the table stood at in the end (1: free), None for a kind that does not tell. ``faults`` are
+    those of the scenario that struck, in order: ``kind``, ``process``, ``step``, ``at_ns``
+    (CLOCK_MONOTONIC), and what each kind notes; ``restarts`` how many processes were started anew,
+    and ``given_up`` which ones no more, since their limit was reached.
     """
 
     gate_ns: int
@@ -64,3 +73,6 @@ class Outcome:
     deadlock: list[dict[str, Any]] = field(default_factory=list)
     trace: list[str] = field(default_factory=list)
     lock_values: list[int | None] = field(default_factory=list)
+    faults: list[dict[str, Any]] = field(default_factory=list)
+    restarts: int = 0
+    given_up: list[str] = field(default_factory=list)

@@ -24,7 +24,7 @@ from common.scenario.plan import Plan
 if TYPE_CHECKING:
     from common.history.case import Case
 
-VERSION = 2
+VERSION = 3
 PLAN, OUTCOME, VERDICT = "plan", "outcome", "verdict"
 HISTORY = "history"
 

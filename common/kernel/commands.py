@@ -1,7 +1,7 @@
 """A shell command beside a run: started as popen(3) does; its shell ends with the launcher.
 
 What the command itself leaves in the background is ended with its process group where the run comes
-to its end. After a launcher that was killed, and after a setsid(1), it is on its own.
+to its end, and what left that group by what it has in its environment (``survivors``).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import fcntl
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from common.errors import MachineError
@@ -25,8 +26,12 @@ _NOT_FOUND = 127
 _STATE, _EXIT_CODE = 0, 49
 
 
-def start(command: str, stdin: int, stdout: int) -> int:
+def start(
+    command: str, stdin: int, stdout: int, environment: Mapping[str, str] | None = None
+) -> int:
     """Start ``sh -c command`` between two descriptors; returns its pid.
+
+    ``environment`` is this process's own where none is given.
 
     It leads a session of its own, and is killed when the launcher ends, whatever ends it. Nothing
     else is inherited but standard error. Raises ``MachineError`` when there is no room for it.
@@ -45,12 +50,12 @@ def start(command: str, stdin: int, stdout: int) -> int:
         os.setsid()
         libc.prctl_die_with_parent(signal.SIGKILL)
         if os.getppid() == launcher:
-            _become(command, stdin, stdout)
+            _become(command, stdin, stdout, os.environ if environment is None else environment)
     finally:
         os._exit(_NOT_FOUND)
 
 
-def _become(command: str, stdin: int, stdout: int) -> None:
+def _become(command: str, stdin: int, stdout: int, environment: Mapping[str, str]) -> None:
     # Ignored signals would stay ignored, and Python ignores SIGPIPE: `yes` would never end.
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
@@ -60,7 +65,7 @@ def _become(command: str, stdin: int, stdout: int) -> None:
     for place, fd in enumerate(ends):
         os.dup2(fd, place)
     os.closerange(3, 1 << 30)
-    os.execv(SHELL, ["sh", "-c", command])
+    os.execve(SHELL, ["sh", "-c", command], environment)
 
 
 def end(pid: int) -> None:

@@ -46,6 +46,8 @@ _POSIX = {
 }
 # What lies in a run's runtime directory.
 RUNTIME = ("fifo", "socket", "lock_file")
+# What a scenario may ask for at a path of its own.
+PLACED = ("fifo", "socket")
 _POSIX_NAME = re.compile("/lab-[0-9a-f]+-[0-9]+")
 
 
@@ -54,7 +56,8 @@ class Found:
     """An object that exists: its identity, owner and time of creation or last change (s).
 
     ``creator`` is the creating pid and ``attached`` the number of attached processes, where the
-    kernel tells (segments); 0 elsewhere.
+    kernel tells (segments); 0 elsewhere. ``owner`` is the owner's uid (``uid`` is the creator's
+    where the kernel knows both), ``mode`` the nine bits of who may use it, ``size`` bytes.
     """
 
     id: int
@@ -62,6 +65,9 @@ class Found:
     changed: float
     creator: int = 0
     attached: int = 0
+    owner: int = -1
+    mode: int = 0
+    size: int = 0
 
 
 def listed(table: str) -> list[dict[str, int]]:
@@ -70,11 +76,12 @@ def listed(table: str) -> list[dict[str, int]]:
     return [_row(head, row) for row in rows]
 
 
-def can_be_made(kind: str, name: str | int, directory: Path) -> bool:
+def can_be_made(kind: str, name: str | int, directory: Path, asked_for: bool = False) -> bool:
     """Say whether a run whose runtime directory this is may make an object of this name.
 
-    A list that says otherwise was not written by the lab. Raises ``ValueError`` and ``TypeError``
-    for what cannot be a name at all.
+    With ``asked_for`` the scenario gave the path, and it may be anywhere. A list that says
+    otherwise was not written by the lab. Raises ``ValueError`` and ``TypeError`` for what cannot be
+    a name at all.
     """
     if kind in SYSV:
         return type(name) is int and 0 < name <= LARGEST_KEY
@@ -82,8 +89,8 @@ def can_be_made(kind: str, name: str | int, directory: Path) -> bool:
         return False
     if kind in _POSIX:
         return _POSIX_NAME.fullmatch(name) is not None
-    if kind == "file":
-        return True
+    if kind == "file" or (asked_for and kind in PLACED):
+        return name.startswith("/") or kind == "file"
     head, tail = os.path.split(name)
     return head == str(directory) and tail not in ("", ".", "..")
 
@@ -104,7 +111,12 @@ def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
             if int(key) in keys and id in (None, int(number)):
                 row = _row(head, line)
                 creator, attached = row.get("cpid", 0), row.get("nattch", 0)
-                return Found(row[column], row["cuid"], row["ctime"], creator, attached)
+                # The file shows the mode in octal, and nothing says so (ipc/util.c, "%4o").
+                mode = int(str(row["perms"]), 8) & 0o777
+                return Found(
+                    row[column], row["cuid"], row["ctime"], creator, attached,
+                    row["uid"], mode, row.get("size", 0),
+                )  # fmt: skip
         return None
     try:
         status = _queue(str(name)) if kind == "posix_queue" else path(kind, str(name)).lstat()
@@ -113,7 +125,10 @@ def find(kind: str, name: str | int, id: int | None = None) -> Found | None:
         return None
     if stat.S_IFMT(status.st_mode) != _TYPES[kind]:
         return None
-    found = Found(status.st_ino, status.st_uid, status.st_ctime)
+    found = Found(
+        status.st_ino, status.st_uid, status.st_ctime, owner=status.st_uid,
+        mode=stat.S_IMODE(status.st_mode), size=status.st_size,
+    )  # fmt: skip
     return found if id in (None, found.id) else None
 
 

@@ -26,8 +26,6 @@ FILE = "ledger"
 # A directory for what an experiment makes beside the objects of the ledger.
 FILES = "files"
 LARGEST = 64 << 20
-# PID_MAX_LIMIT (proc(5)).
-LARGEST_PID = 1 << 22
 _NOT_OURS = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
@@ -52,6 +50,16 @@ class Entry:
         """Whether it outlives the run: a file does, and so is never removed."""
         return self.kind == "file"
 
+    @property
+    def asked_for(self) -> bool:
+        """Whether the scenario gave its path: then it lies anywhere."""
+        return self.facts.get("asked_for") is True
+
+    @property
+    def group(self) -> str:
+        """The group of processes of this run that makes it; "" where the launcher does."""
+        return str(self.facts.get("group", ""))
+
 
 @dataclass(frozen=True)
 class Header:
@@ -70,7 +78,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Process:
-    """A process that the run started."""
+    """A process that the run started; it leads a session of its own, whose number is its pid."""
 
     pid: int
     start: int
@@ -81,14 +89,16 @@ class Process:
 class LedgerState:
     """What a ledger says: whose it is, its objects in the order of their making, its processes.
 
-    ``bad_line`` is the number of the first line that is not ours (0: there is none); what that
-    line and those after it may have named is unknown.
+    ``kept`` says that its launcher ended and left the objects to be looked at. ``bad_line`` is the
+    number of the first line that is not ours (0: there is none); what that line and those after
+    it may have named is unknown.
     """
 
     directory: Path
     header: Header
     entries: list[Entry]
     processes: list[Process]
+    kept: bool = False
     bad_line: int = 0
 
     @property
@@ -109,6 +119,12 @@ class LedgerState:
         if self.header.namespaces != names.namespaces():
             return True
         return names.start_time(self.header.pid) == self.header.start
+
+    def makers(self, entry: Entry) -> set[int]:
+        """Return who may have made an object of the run: the launcher, or a group's processes."""
+        if not entry.group:
+            return {self.header.pid}
+        return {each.pid for each in self.processes if each.name.startswith(f"{entry.group}-")}
 
 
 class Ledger:
@@ -170,6 +186,10 @@ class Ledger:
     def process(self, pid: int, start: int | None, name: str) -> None:
         """Write that a process was started."""
         self._write(event="process", pid=pid, start=start or 0, name=name)
+
+    def keep(self) -> None:
+        """Write that the objects are left in place on purpose."""
+        self._write(event="kept")
 
     def close(self) -> None:
         """Close the file; it stays. May be called twice."""
@@ -259,7 +279,7 @@ def _check(record: Header | Process) -> None:
     for known in fields(record):
         if type(getattr(record, known.name)).__name__ != known.type:
             raise TypeError(known.name)
-    if not 0 < record.pid <= LARGEST_PID:
+    if not 0 < record.pid <= names.LARGEST_PID:
         raise ValueError(record.pid)
 
 
@@ -270,13 +290,18 @@ def _apply(state: LedgerState, event: dict[str, Any]) -> None:
         _check(process)
         state.processes.append(process)
         return
+    if kind == "kept":
+        if event:
+            raise ValueError(event)
+        state.kept = True
+        return
     number = event.pop("entry")
     if kind == "intend":
         entry = Entry(number, event.pop("kind"), event.pop("name"), event.pop("at"), event)
         if number != len(state.entries) or type(entry.at) is not float:
             raise ValueError(event)
         if not math.isfinite(entry.at) or not existing.can_be_made(
-            entry.kind, entry.name, state.directory
+            entry.kind, entry.name, state.directory, entry.asked_for
         ):
             raise ValueError(event)
         state.entries.append(entry)

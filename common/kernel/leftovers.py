@@ -1,23 +1,71 @@
-"""Removes what a dead run left, by its ledger: what is not proven to be ours stays."""
+"""Ends and removes what a dead run left, by its ledger: what is not proven to be ours stays."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from pathlib import Path
 
 from common import names
-from common.errors import KernelObjectError, NotPermitted
-from common.kernel import existing
+from common.errors import KernelObjectError, NotPermitted, StoredRunError
+from common.kernel import existing, survivors
 from common.kernel.existing import Found
-from common.kernel.ledger import Entry, LedgerState
+from common.kernel.ledger import Entry, LedgerState, read_ledger, remove_directory
 
 # The kernel stamps System V objects in whole seconds and files with a clock that lags by a tick.
 STAMP_SLACK = 2.0
 
 
-def remove_dead(state: LedgerState) -> list[str]:
-    """Remove what a dead run left; returns one sentence for each thing that was done or refused.
+def ledger_of(directory: Path) -> LedgerState | None:
+    """Return the ledger in a runtime directory, or None where there is none that can be read."""
+    try:
+        return read_ledger(directory)
+    except StoredRunError:
+        return None
 
+
+def clean(directory: Path) -> list[str] | None:
+    """End and remove all that the dead run of this directory left, and the directory itself.
+
+    Returns one sentence for each thing that was done or refused; None when the run is alive. The
+    directory goes when nothing that its run may have made is left: not when its ledger cannot be
+    read to the end.
+    """
+    state = ledger_of(directory)
+    if names.maker_lives(directory) if state is None else state.alive:
+        return None
+    # Only now that nobody writes it any more is it known to be whole.
+    state = ledger_of(directory)
+    said = remove_dead(state) if state is not None else []
+    if not any(sentence.startswith("left") for sentence in said):
+        try:
+            remove_directory(directory)
+            said += [f"removed directory {directory}"] if state is None else []
+        except KernelObjectError as error:
+            said.append(f"left {error.message}")
+    return said
+
+
+def sweep() -> list[str]:
+    """Clean after the dead runs of this user that nobody wants to look at; returns what was done.
+
+    What was left on purpose (``--keep``) stays, and whatever is not certain is left to ``clean``.
+    """
+    said = []
+    for directory in names.runtime_directories():
+        # Cheap, for there may be many live ones: a pid that was used again is no matter here.
+        if names.maker_lives(directory):
+            continue
+        state = ledger_of(directory)
+        if state is not None and not (state.damaged or state.kept):
+            said += clean(directory) or []
+    return said
+
+
+def remove_dead(state: LedgerState) -> list[str]:
+    """End and remove what a dead run left; returns a sentence for each thing done or refused.
+
+    Its processes go first: they may hold what is removed then.
     An object that was made is touched only if its name and its id match the ledger's; one that
     was only intended only if it is this user's and was created no earlier than the ledger says.
     Raises ``KernelObjectError`` when the run is alive.
@@ -25,17 +73,18 @@ def remove_dead(state: LedgerState) -> list[str]:
     if state.alive:
         raise KernelObjectError(f"run {state.header.pid} of {state.header.scenario} is alive")
     rebooted = state.header.boot != names.boot_id()
-    said = []
+    said = survivors.end_dead(state)
     for entry in reversed(state.entries):
         if entry.state == "gone" or entry.kept:
             continue
         if entry.kind in existing.SYSV and rebooted:
             # System V objects ended with that boot; the same key and id are somebody else's now.
             continue
-        if entry.kind in existing.RUNTIME and not _inside(state.directory, str(entry.name)):
+        within = entry.asked_for or _inside(state.directory, str(entry.name))
+        if entry.kind in existing.RUNTIME and not within:
             said.append(f"left {entry.name}: it is not in a directory of this user's runs")
             continue
-        found = proven(entry, state.header.pid)
+        found = proven(entry, state.makers(entry))
         if found is None:
             continue
         try:
@@ -52,13 +101,15 @@ def commands(entry: Entry) -> str:
     return existing.command(entry.kind, entry.name, entry.id)
 
 
-def proven(entry: Entry, maker: int) -> Found | None:
+def proven(entry: Entry, makers: Container[int]) -> Found | None:
     """Return the object of an entry, if it exists and there is proof that its run made it.
 
-    ``maker`` is the pid of that run's launcher.
+    ``makers`` are the pids of those who may have made it.
     """
     found = existing.find(entry.kind, entry.name, entry.id)
-    if found is None or found.uid != os.geteuid() or found.creator not in (0, maker):
+    if found is None or found.uid != os.geteuid():
+        return None
+    if found.creator and found.creator not in makers:
         return None
     if entry.id is None and found.changed < entry.at - STAMP_SLACK:
         return None

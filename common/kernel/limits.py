@@ -40,6 +40,10 @@ class Limit:
     used: int
     mend: str
 
+    def raised(self, enough: int | None = None) -> str:
+        """Return the command that makes it ``enough`` (twice what it is)."""
+        return self.mend.replace("{enough}", str(2 * self.value if enough is None else enough))
+
 
 def kernel(name: str) -> int:
     """Return the sysctl ``kernel.name`` (one number); raises ``OSError`` where there is none."""
@@ -108,7 +112,7 @@ def refusal(kind: str, reason: str, directory: Path = SHM) -> MachineError:
             f"{limit.used} of {limit.value} {limit.name} are in use"
         )
         if limit.used >= limit.value:
-            return MachineError(message, f"ipcs shows them; {_mend(limit, limit.value * 2)}")
+            return MachineError(message, f"ipcs shows them; {limit.raised()}")
         return MachineError(message, "not their number: see kernel.shmmax and free memory")
     if kind == "posix_queue":
         return _refused_queue(reason)
@@ -195,7 +199,7 @@ def shortages(
     if posix_queues:
         said += _short_of_queues(posix_queues, posix_queue_bytes)
     said += [_short(limit, need) for limit, need in _processes(processes)]
-    said.append(_short(_disk(run_dir), record_bytes))
+    said.append(_short(disk(run_dir), record_bytes))
     return [sentence for sentence in said if sentence]
 
 
@@ -230,7 +234,7 @@ def _processes(count: int) -> list[tuple[Limit, int]]:
     own = resource.getrlimit(resource.RLIMIT_NPROC)[0]
     # The kernel does not hold the superuser to it; counting is for the case that may be close.
     if own != resource.RLIM_INFINITY and os.geteuid() != 0 and everything + count > own:
-        used = _own_threads()
+        used = own_threads()
         mend = "ulimit -u {enough}"
         wanted.append((Limit("processes of this user (ulimit -u)", own, used, mend), count))
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -244,8 +248,8 @@ def _processes(count: int) -> list[tuple[Limit, int]]:
     return wanted
 
 
-def _own_threads() -> int:
-    # RLIMIT_NPROC counts threads of the real uid (getrlimit(2)).
+def own_threads() -> int:
+    """Return how many threads the real user has, as RLIMIT_NPROC counts (getrlimit(2))."""
     count = 0
     for directory in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -254,16 +258,13 @@ def _own_threads() -> int:
     return count
 
 
-def _disk(run_dir: Path) -> Limit:
-    # The directory may not be there yet: its nearest ancestor is on the same disk.
+def disk(run_dir: Path) -> Limit:
+    """Return the bytes that may be written for ``run_dir``, which need not be there yet."""
+    # Its nearest ancestor that is there is on the same disk.
     there = next(
         path for path in (run_dir, *run_dir.absolute().parents) if os.access(path, os.F_OK)
     )
     return Limit(f"bytes of disk for {run_dir}", free_bytes(there), 0, f"df {there}, or use --out")
-
-
-def _mend(limit: Limit, enough: int) -> str:
-    return limit.mend.replace("{enough}", str(enough))
 
 
 def _short(limit: Limit, need: int) -> str:
@@ -272,5 +273,5 @@ def _short(limit: Limit, need: int) -> str:
         return ""
     return (
         f"{limit.name}: {need} needed, {free} free ({limit.used} of {limit.value} in use); "
-        f"mend: {_mend(limit, limit.used + need)}"
+        f"mend: {limit.raised(limit.used + need)}"
     )

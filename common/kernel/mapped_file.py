@@ -48,15 +48,18 @@ class Mapped:
             self._memory.close()
 
 
-def make_lasting(relative: str, size: int, maker: Maker) -> dict[str, Any]:
+def make_lasting(
+    relative: str, size: int, maker: Maker, *, anywhere: bool = False
+) -> dict[str, Any]:
     """Make the file of a table, or take the one of an earlier run, and hold it for this run alone.
 
-    ``fresh`` says that it holds zeros only. Raises ``KernelObjectError`` for a path that leads
-    out of the directory, ``NotPermitted`` for what is not a plain file of ours, ``ObjectExists``
-    when another run does not let go of it, ``MachineError`` when the disk is full.
+    ``fresh`` says that it holds zeros only; ``anywhere`` that the path may be absolute. Raises
+    ``KernelObjectError`` for a path that leads out of the directory, ``NotPermitted`` for what is
+    not a plain file of ours, ``ObjectExists`` when another run does not let go of it,
+    ``MachineError`` when the disk is full.
     """
     inside = PurePath(relative)
-    if inside.is_absolute() or ".." in inside.parts or not inside.parts:
+    if (inside.is_absolute() and not anywhere) or ".." in inside.parts or not inside.parts:
         raise KernelObjectError(
             f"the table's file {relative!r} is not inside {maker.base}",
             "give a path relative to the directory that holds the scenario's runs",

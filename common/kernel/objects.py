@@ -20,8 +20,9 @@ import sysv_ipc
 from common import names
 from common.errors import KernelObjectError, MachineError, NotPermitted, ObjectExists
 from common.kernel import commands as shell
-from common.kernel import existing, limits, mapped_file
+from common.kernel import existing, in_use, limits, mapped_file, survivors
 from common.kernel.existing import LARGEST_KEY, Found
+from common.kernel.foreign import Foreign
 from common.kernel.ledger import Entry, Ledger
 from common.kernel.leftovers import proven
 from common.kernel.libc import semaphores
@@ -48,6 +49,7 @@ class Maker:
         self._held: list[int] = []
         self._inherited: list[int] = []
         self._commands: list[int] = []
+        self.foreign = Foreign(ledger)
         self._ledger = ledger
         self._pid = os.getpid()
         self._token = names.new_token()
@@ -123,14 +125,17 @@ class Maker:
 
         return self._posix("posix_queue", create, messages=messages, bytes=size)
 
-    def fifo(self, stem: str) -> str:
-        """Make a FIFO in the runtime directory; returns its path."""
-        path = str(self.directory / f"{stem}-{len(self._ledger.entries)}")
-        entry = self._ledger.intend("fifo", path)
+    def fifo(self, stem: str, asked: str | None = None) -> str:
+        """Make a FIFO in the runtime directory, or at a path that is ``asked`` for.
+
+        Returns its path; raises ``ObjectExists`` and ``NotPermitted`` when something is there.
+        """
+        path, entry = self._place("fifo", stem, asked)
         try:
             os.mkfifo(path, 0o600)
         except OSError as error:
-            raise limits.refusal("fifo", str(error)) from None
+            self._ledger.gone(entry)
+            raise limits.refusal("fifo", str(error), Path(path).parent) from None
         return self._finish(entry, path)
 
     def lock_file(self, stem: str) -> str:
@@ -144,36 +149,46 @@ class Maker:
             raise limits.refusal("lock_file", str(error), self.directory) from None
         return self._finish(entry, path)
 
-    def socket(self, stem: str, type: int) -> tuple[str, socket.socket]:
-        """Bind a UNIX socket of ``type`` in the runtime directory; returns its path and itself.
+    def coming_and_going(self, stem: str) -> str:
+        """Name a lock file that processes make and remove; there is none yet. Returns its path."""
+        path = str(self.directory / f"{stem}-{len(self._ledger.entries)}")
+        self._ledger.intend("lock_file", path)
+        return path
 
-        Raises ``MachineError`` as ``socket_path`` does. What children shall have of it they are
-        handed with ``inherit``.
+    def socket(self, stem: str, type: int, asked: str | None = None) -> tuple[str, socket.socket]:
+        """Bind a UNIX socket of ``type``; returns its path and itself.
+
+        It lies in the runtime directory, or at a path that is ``asked`` for. Raises
+        ``MachineError`` as ``socket_path`` does, and what ``fifo`` raises. What children shall have
+        of it they are handed with ``inherit``.
         """
-        path = self.socket_path(f"{stem}-{len(self._ledger.entries)}")
+        path, entry = self._place("socket", stem, asked)
         bound = socket.socket(socket.AF_UNIX, type)
         try:
             bound.bind(path)
+            # Only this user may connect; a runtime directory is closed as a whole.
+            Path(path).chmod(0o600)
         except OSError as error:
             bound.close()
-            raise limits.refusal("socket", str(error), self.directory) from None
-        self._finish(len(self._ledger.entries) - 1, path)
+            self._ledger.gone(entry)
+            raise limits.refusal("socket", str(error), Path(path).parent) from None
+        self._finish(entry, path)
         return path, bound
 
-    def inherit(self, fd: int) -> int:
+    def inherit(self, fd: int, *, stays: bool = False) -> int:
         """Hand ``fd`` to the children, which know it by this number; returns the number.
 
-        The launcher's own copy is closed by ``let_go``, or with everything else.
+        The launcher's own copy is closed by ``let_go``, or with everything else where it ``stays``.
         """
         # Above what a child is given for standard input, output and error.
         number = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
         os.close(fd)
-        self._inherited.append(number)
+        (self._held if stays else self._inherited).append(number)
         return number
 
     def command(self, line: str, stdin: int, stdout: int) -> int:
         """Start ``sh -c line`` between two descriptors, until ``remove_all``; returns its pid."""
-        pid = shell.start(line, stdin, stdout)
+        pid = shell.start(line, stdin, stdout, survivors.environment(self.directory))
         self._commands.append(pid)
         self._ledger.process(pid, names.start_time(pid), "sh")
         return pid
@@ -193,14 +208,23 @@ class Maker:
         Raises ``MachineError`` for a path over 107 bytes: a longer one is cut silently by some.
         """
         path = str(self.directory / stem)
-        if len(os.fsencode(path)) > limits.SOCKET_PATH_MAX:
-            raise MachineError(
-                f"the socket path {path} has {len(os.fsencode(path))} bytes, "
-                f"{limits.SOCKET_PATH_MAX} are allowed (unix(7))",
-                "set XDG_RUNTIME_DIR to a shorter directory, or unset it",
-            )
+        _refuse_long(path, "set XDG_RUNTIME_DIR to a shorter directory, or unset it")
         self._ledger.intend("socket", path)
         return path
+
+    def _place(self, kind: str, stem: str, asked: str | None) -> tuple[str, int]:
+        """Write into the ledger what is about to be made; returns its path and number there."""
+        drawn = f"{stem}-{len(self._ledger.entries)}"
+        if asked is None and kind == "socket":
+            path = self.socket_path(drawn)
+            return path, len(self._ledger.entries) - 1
+        if asked is None:
+            path = str(self.directory / drawn)
+            return path, self._ledger.intend(kind, path)
+        if kind == "socket":
+            _refuse_long(asked, "choose a shorter path")
+        in_use.must_be_free(kind, asked)
+        return asked, self._ledger.intend(kind, asked, asked_for=True)
 
     def file(self, path: Path, size: int) -> bool:
         """Open or make a file that outlives the run, locked for this run; True when it is new.
@@ -240,6 +264,20 @@ class Maker:
             for entry in self._ledger.entries
             if entry.state == "made" and self._find(entry) is None
         ]
+
+    def remove_now(self, wanted: set[str | int]) -> list[str]:
+        """Remove those of these keys, names and paths that this run made, as an outsider would.
+
+        Returns them in words. The ledger is not told: that they vanished is found out like any
+        other removal.
+        """
+        removed = []
+        for entry in self._ledger.entries:
+            found = self._find(entry) if entry.name in wanted and entry.state == "made" else None
+            if found is not None:
+                existing.remove(entry.kind, entry.name, found)
+                removed.append(f"{entry.kind} {existing.shown(entry.name)}")
+        return removed
 
     def remove_all(self) -> None:
         """Remove everything but the files that outlive the run, last made first; harmless twice.
@@ -316,7 +354,7 @@ class Maker:
         return name
 
     def _find(self, entry: Entry) -> Found | None:
-        return proven(entry, self._pid)
+        return proven(entry, self.foreign.makers(entry.group) if entry.group else {self._pid})
 
 
 def _was_made(entry: Entry) -> bool:
@@ -336,12 +374,18 @@ def _taken(kind: str, key: int) -> Found | None:
         raise limits.refusal(kind, "/proc/sysvipc cannot be read") from None
 
 
-def _in_use(kind: str, key: int) -> ObjectExists:
+def _refuse_long(path: str, mend: str) -> None:
+    length = len(os.fsencode(path))
+    if length > limits.SOCKET_PATH_MAX:
+        raise MachineError(
+            f"the socket path {path} has {length} bytes, "
+            f"{limits.SOCKET_PATH_MAX} are allowed (unix(7))",
+            mend,
+        )
+
+
+def _in_use(kind: str, key: int) -> KernelObjectError:
     found = _taken(kind, key)
     if found is None:
         return ObjectExists(f"{kind} {existing.shown(key)} is being made by somebody else just now")
-    return ObjectExists(
-        f"{kind} {existing.shown(key)} exists already: {existing.owner(found)}",
-        f"if it is left over: ipcrm -{existing.SYSV[kind][2]} {found.id}; "
-        "or ask for no key, and one is drawn",
-    )
+    return in_use.refusal(kind, key, found)

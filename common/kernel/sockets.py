@@ -40,9 +40,12 @@ _RESERVED = 32
 CLOSED = -1
 
 
-def make_unix(type: int, maker: Maker) -> dict[str, Any]:
-    """Bind a UNIX socket of ``type``, listening if it can; returns ``path`` and ``fd``."""
-    path, bound = maker.socket("channel", type)
+def make_unix(type: int, maker: Maker, asked: str | None = None) -> dict[str, Any]:
+    """Bind a UNIX socket of ``type``, listening if it can; returns ``path`` and ``fd``.
+
+    It lies in the run's directory, or at the path that is ``asked`` for.
+    """
+    path, bound = maker.socket("channel", type, asked)
     return {"path": path, "fd": _handed_on(bound, maker)}
 
 
@@ -96,6 +99,11 @@ def inherited(address: Address, what: str) -> socket.socket:
     """
     if "path" in address:
         present(address["path"], what)
+    if "fd" not in address:
+        raise KernelObjectError(
+            f"{what}: another program makes its socket and receives from it",
+            "made_by: lab, or give the receiving role to that program",
+        )
     try:
         opened = socket.socket(fileno=os.dup(address["fd"]))
     except OSError:

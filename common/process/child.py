@@ -48,10 +48,14 @@ def run(job: dict[str, Any]) -> int:
         # As long as the others may take to get ready, not as long as a wait of the run may take.
         at_gate = Wait(job["start_s"], context.wait.publish)
         gate.pass_through(job["addresses"]["gate"], at_gate)
+        if context.triggers is not None:
+            context.triggers.armed = True
         if context.turns is None:
             summary = role()
             if context.recovered:
                 summary |= {"recovered": context.recovered}
+            if context.signals:
+                summary |= {"signals": context.signals}
             context.close()
             reporter.send("summary", summary=summary)
             return 0

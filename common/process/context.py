@@ -21,28 +21,30 @@ from common.kernel.tables import Memory
 from common.kernel.waits import Wait
 from common.process import steps
 from common.process.reports import Reporter
+from common.process.triggers import WAIT, Triggers
 from common.process.turns import Turns
 
 
 class Context:
     """The world of one process. Objects are opened when first asked for, and closed at the end.
 
-    ``at`` is the step hook or None; ``clock`` gives CLOCK_MONOTONIC in ns; ``recorder`` writes the
-    history, and ``begin`` and ``end`` are its calls for one operation.
+    ``life`` is 0, or which one it is of those that were started in the place of a process that was
+    killed or failed. ``at`` is the step hook or None; ``clock`` gives CLOCK_MONOTONIC in ns;
+    ``recorder`` writes the history, and ``begin`` and ``end`` are its calls for one operation.
     """
 
     def __init__(self, job: dict[str, Any], recorder: Recorder, reporter: Reporter) -> None:
         self._seed: int = job["seed"]
         self.name: str = job["name"]
         self.group: str = job["group"]
+        self.life: int = job.get("life", 0)
         self.index: int = job["index"]
         self.random = random.Random(job["seed"])
         self.addresses: dict[str, Any] = job["addresses"]
+        self.signals = 0
         self._own_paper: str = job["paper"]
         self.clock: Callable[[], int] = time.monotonic_ns
-        self.wait = Wait(
-            job["wait_s"], lambda what: recorder.publish(time.monotonic_ns() if what else 0, what)
-        )
+        self.wait = Wait(job["wait_s"], self._standing)
         self.turns = Turns(reporter.fileno(), self.wait) if job["turns"] else None
         # Under a schedule nothing runs beside this process: a delay would only cost time.
         self.at = (
@@ -50,6 +52,11 @@ class Context:
             if self.turns is None
             else self.turns.at
         )
+        # Where faults wait for its steps they come last: exactly before what the step names.
+        self.triggers: Triggers | None = None
+        if job.get("faults"):
+            self.triggers = Triggers(job["faults"], job["seed"], self.life, reporter, self)
+            self.at = self.triggers.hook(self.at)
         self.recorder = recorder
         self.begin, self.end = recorder.begin, recorder.end
         self._reporter = reporter
@@ -65,14 +72,29 @@ class Context:
         """Whether this process was told to finish what it has begun and stop."""
         return self.wait.finishing
 
+    def _standing(self, what: str) -> None:
+        """Publish what the process waits for ("" for nothing): to block is a step, too."""
+        self.recorder.publish(time.monotonic_ns() if what else 0, what)
+        if what and self.triggers is not None:
+            self.triggers.reach(WAIT)
+
     def finish_on_signal(self) -> None:
-        """Take SIGTERM as the request to finish; the keyboard's signals are the launcher's."""
+        """Take SIGTERM as the request to finish; the keyboard's signals are the launcher's.
+
+        Those for users (SIGUSR1, SIGUSR2) are counted in ``signals``.
+        """
 
         def told(_number: int, _frame: FrameType | None) -> None:
             self.wait.finishing = True
 
+        def seen(_number: int, _frame: FrameType | None) -> None:
+            self.signals += 1
+
         signal.signal(signal.SIGTERM, told)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Not fatal, and counted: calls that a signal interrupts are made again.
+        signal.signal(signal.SIGUSR1, seen)
+        signal.signal(signal.SIGUSR2, seen)
 
     def item(self, sequence: int) -> int:
         """Return the name of this process's ``sequence``-th job or order, unique in the run."""

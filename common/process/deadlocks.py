@@ -1,4 +1,4 @@
-"""Does a circle of processes wait for each other's locks? Seen from outside, while they run.
+"""Do processes wait for each other in a circle, or for the lock of a dead one? Seen from outside.
 
 Every process publishes what it waits for once it has waited longer than a tick, and the kernel
 tells who has a System V semaphore, a record lock or a flock, and who has a mutex stands in it. Who
@@ -41,17 +41,21 @@ class Watch:
     """Looks at the waits of a run's processes; ``found`` are those of a deadlock once there is one.
 
     A circle counts when it is the same in two looks: every wait in it is the one that it was.
+    ``abandoned`` are the waits for locks whose holder is dead and that nobody will ever give back,
+    in the same way; ``holder`` is then who died in it.
     """
 
     def __init__(self, addresses: Mapping[str, Any]) -> None:
         self.found: Waits = []
+        self.abandoned: Waits = []
         self._locks = dict(_locks(addresses))
         self._last: list[tuple[str, int]] = []
+        self._lost: list[tuple[str, int]] = []
         self._next = time.monotonic() + PERIOD
 
     def pause(self, most: float | None) -> float | None:
         """Return how long the launcher may sleep until the next look (s), ``most`` at most."""
-        if not self._locks or self.found:
+        if not self._locks or self.found or self.abandoned:
             return most
         left = max(0.0, self._next - time.monotonic())
         return left if most is None else min(left, most)
@@ -59,7 +63,7 @@ class Watch:
     def look(self, members: Iterable[Member]) -> None:
         """Look, if it is time to."""
         now = time.monotonic()
-        if not self._locks or self.found or now < self._next:
+        if not self._locks or self.found or self.abandoned or now < self._next:
             return
         self._next = now + PERIOD
         waits, since = self.waits(list(members))
@@ -68,10 +72,18 @@ class Watch:
         if closed and sorted(seen) == self._last:
             self.found = waits
         self._last = sorted(seen)
+        lost = [wait for wait in waits if wait["dead"]]
+        seen = sorted((wait["process"], since[wait["process"]]) for wait in lost)
+        if lost and seen == self._lost:
+            self.abandoned = lost
+        self._lost = seen
+        for wait in waits:
+            del wait["dead"]
 
     def waits(self, members: list[Member]) -> tuple[Waits, dict[str, int]]:
         """Return who waits for which lock and who has it, and since when each waits (ns)."""
-        names = {member.outcome.pid: member.outcome.name for member in members if not member.ended}
+        # The latest of those that had the same pid.
+        known = {member.outcome.pid: member for member in members}
         latest = time.monotonic_ns() - int(PERIOD * 1e9)
         found: Waits = []
         times: dict[str, int] = {}
@@ -80,14 +92,16 @@ class Watch:
             if not 0 < since <= latest or what not in self._locks:
                 continue
             lock, name = self._locks[what], member.outcome.name
-            holder = kinds.load(kinds.LOCKS, lock["kind"]).holder(lock["at"])
+            pid = kinds.load(kinds.LOCKS, lock["kind"]).holder(lock["at"])
+            holder = None if pid is None else known.get(pid)
             found.append(
                 {
                     "process": name,
                     "step": "acquire",
                     "waits_for": what,
-                    "holder": None if holder is None else names.get(holder),
+                    "holder": None if holder is None else holder.outcome.name,
                     "since": since,
+                    "dead": holder is not None and holder.ended,
                 }
             )
             times[name] = since

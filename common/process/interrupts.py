@@ -8,11 +8,11 @@ import socket
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Interrupts:
-    """While entered, SIGINT, SIGTERM and SIGHUP only count, and wake the selector.
+    """While entered, SIGNALS only count, and wake the selector: SIGQUIT leaves no core either.
 
     ``received`` is the first of them or None, ``count`` how many came.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import random
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from common import kinds
 from common.history import record
 from common.kernel import limits
 from common.process import addresses
+from common.process.injection import job_faults
 from common.scenario.plan import ChannelPlan, Part, Plan, ProcessPlan
 from common.system import System
 
@@ -41,12 +43,14 @@ def jobs(
             "options": process.options,
             "delays": process.delays,
             "addresses": addresses,
-            "descriptors": _descriptors(process, systems, addresses["channels"]),
+            "descriptors": _descriptors(process, systems, addresses),
             "report": report,
             "record": f"{here}/history/{process.name}.rec",
             "paper": f"{here}/paper-{process.name}.txt",
             "capacity": capacity(process, systems),
             "turns": turns,
+            "life": 0,
+            "faults": job_faults(plan, process.name, process.group),
             "wait_s": plan.deadlines.wait,
             "start_s": plan.deadlines.start,
             "title": f"{process.name} [{plan.scenario}]",
@@ -55,11 +59,32 @@ def jobs(
     ]
 
 
+def anew(job: dict[str, Any], life: int, index: int) -> dict[str, Any]:
+    """Return the job of the process that is started as ``life``-th in the place of another.
+
+    It has a name, an index, a seed and a history of its own.
+    """
+    name = f"{job['name']}.{life}"
+    record, paper = Path(job["record"]), Path(job["paper"])
+    return {
+        **job,
+        "name": name,
+        "index": index,
+        "life": life,
+        "seed": random.Random(f"{job['seed']}/{life}").getrandbits(63),
+        "record": str(record.with_name(f"{name}.rec")),
+        "paper": str(paper.with_name(f"paper-{name}.txt")),
+        "title": job["title"].replace(job["name"], name, 1),
+    }
+
+
 def _descriptors(
-    process: ProcessPlan, systems: Mapping[str, System], channels: Mapping[str, Any]
+    process: ProcessPlan, systems: Mapping[str, System], addresses: Mapping[str, Any]
 ) -> list[int]:
     """Return which of the launcher's descriptors a process needs: its own ends, no others."""
     module = kinds.load(systems[process.system].roles, process.role)
+    channels, table, paper = (addresses[each] for each in ("channels", "table", "paper"))
+    locks = [*(table["locks"] if table else ()), *([paper["lock"]] if paper else ())]
     found: set[int] = set()
     for field in dataclasses.fields(module.Options):
         use, name = field.metadata.get("channel"), process.options[field.name]
@@ -67,12 +92,18 @@ def _descriptors(
             continue
         channel = channels[name]
         ends = getattr(kinds.load(kinds.CHANNELS, channel["kind"]), "descriptors", None)
+        # Who sends may send to everybody's; who receives has one of its own, or shares one.
+        mode = "send" if use in ("send", "call") else "receive"
+        mine = [process.name] if mode == "receive" and channel["per"] else channel["at"]
+        at = [channel["at"][owner] for owner in mine]
+        locks += [each["lock"] for each in at if "lock" in each]
         if ends is not None:
-            # Who sends may send to everybody's; who receives has one of its own, or shares one.
-            mode = "send" if use in ("send", "call") else "receive"
-            mine = [process.name] if mode == "receive" and channel["per"] else channel["at"]
-            for owner in mine:
-                found.update(ends(channel["at"][owner], mode))
+            for each in at:
+                found.update(ends(each, mode))
+    for lock in locks:
+        inherited = getattr(kinds.load(kinds.LOCKS, lock["kind"]), "descriptors", None)
+        if inherited is not None:
+            found.update(inherited(lock["at"]))
     return sorted(found)
 
 

@@ -7,6 +7,7 @@ import os
 import selectors
 import signal
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,12 +22,18 @@ CLOSING = b'{"type": "closing"}'
 
 
 class Member:
-    """One process under supervision: its outcome, its pidfd, its connection."""
+    """One process under supervision: its outcome, its pidfd, its connection.
 
-    def __init__(self, outcome: ProcessOutcome, group: str, record: Path) -> None:
+    ``first_name`` is the name in the plan of the process that it is, or that it was started for.
+    """
+
+    def __init__(
+        self, outcome: ProcessOutcome, group: str, record: Path, first_name: str = ""
+    ) -> None:
         self.outcome = outcome
         self.group = group
         self.record = record
+        self.first_name = first_name or outcome.name
         self.pidfd = -1
         self.connection: socket.socket | None = None
         self.told_to_finish = False
@@ -35,6 +42,20 @@ class Member:
     def ended(self) -> bool:
         """Whether the process is gone and reaped."""
         return self.pidfd < 0
+
+    def signal(self, number: int) -> None:
+        """Send a signal, if the process still lives."""
+        if not self.ended:
+            try:
+                signal.pidfd_send_signal(self.pidfd, number)
+            except ProcessLookupError:
+                return
+
+    def say(self, message: bytes) -> None:
+        """Say something to the process; one that is gone, or does not read, is told in vain."""
+        if self.connection is not None:
+            with contextlib.suppress(OSError):
+                self.connection.send(message, socket.MSG_NOSIGNAL)
 
 
 class Members:
@@ -52,6 +73,9 @@ class Members:
         self._tell = tell
         self._members: list[Member] = []
         self.reception: Reception | None = None
+        # How many of each group are about to be started anew.
+        self.coming: Counter[str] = Counter()
+        self.on_end: Callable[[Member], None] = lambda member: None
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members)
@@ -81,8 +105,8 @@ class Members:
         return any(member.ended for member in self._children())
 
     def all_ended(self) -> bool:
-        """Whether every child has ended."""
-        return all(member.ended for member in self._children())
+        """Whether every child has ended, and none is about to be started anew."""
+        return not self.coming.total() and all(member.ended for member in self._children())
 
     def guests_left(self) -> bool:
         """Whether no guest is there any more."""
@@ -108,17 +132,13 @@ class Members:
                 self._finish_group(group.name)
         for member in self._children():
             # A stopped process hears SIGTERM only once it goes on.
-            self._signal(member, signal.SIGCONT)
+            member.signal(signal.SIGCONT)
 
     def dismiss_guests(self) -> None:
         """Tell the guests that the run ends; they look before each trade."""
         for member in self._members:
-            if member.outcome.guest and member.connection is not None:
-                try:
-                    member.connection.send(CLOSING, socket.MSG_NOSIGNAL)
-                except OSError:
-                    # It is gone, or does not read: either way it has been told all it can be.
-                    continue
+            if member.outcome.guest:
+                member.say(CLOSING)
 
     def kill(self) -> None:
         """Kill and reap every child that still lives."""
@@ -131,7 +151,7 @@ class Members:
             # The whole group: a child leads its own, and may have started others.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(member.outcome.pid, signal.SIGKILL)
-            self._signal(member, signal.SIGKILL)
+            member.signal(signal.SIGKILL)
         for member in living:
             self._reap(member)
 
@@ -157,20 +177,16 @@ class Members:
         ]
 
     def _group_ended(self, name: str) -> bool:
-        return all(member.ended for member in self._members if member.group == name)
+        ended = all(member.ended for member in self._members if member.group == name)
+        return ended and not self.coming[name]
 
     def _finish_group(self, name: str) -> None:
         for member in self._children():
-            if member.group == name and not member.told_to_finish and not member.ended:
+            # Who has just been started does not yet take the signal for what it is.
+            late = member.outcome.life > 0 and member.outcome.phase == "start"
+            if member.group == name and not (member.told_to_finish or member.ended or late):
                 member.told_to_finish = True
-                self._signal(member, signal.SIGTERM)
-
-    def _signal(self, member: Member, number: int) -> None:
-        if not member.ended:
-            try:
-                signal.pidfd_send_signal(member.pidfd, number)
-            except ProcessLookupError:
-                return
+                member.signal(signal.SIGTERM)
 
     def _reap(self, member: Member) -> None:
         if self.reception is not None:
@@ -197,3 +213,4 @@ class Members:
             signal=outcome.signal,
             cpu_s=round(outcome.cpu_s, 6),
         )
+        self.on_end(member)

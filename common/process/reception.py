@@ -19,6 +19,7 @@ from common.process.members import Member, Members
 
 Listener = Callable[..., None]
 Invite = Callable[[int, dict[str, Any]], dict[str, Any] | None]
+Fault = Callable[[Member, dict[str, Any]], bool]
 
 # Connections of processes that we did not start and that have not said yet what they want.
 MOST_STRANGERS = 16
@@ -28,7 +29,8 @@ class Reception:
     """Accepts reports at ``path`` and writes them into the outcomes of ``members``.
 
     ``invite`` makes a member of a process of the same user that the launcher did not start, and
-    returns its job, or None to refuse it; ``tell`` hears of every report.
+    returns its job, or None to refuse it; ``tell`` hears of every report, ``fault`` of who stands
+    at a step where a fault is due.
     """
 
     def __init__(
@@ -38,12 +40,14 @@ class Reception:
         members: Members,
         invite: Invite,
         tell: Listener,
+        fault: Fault,
     ) -> None:
         self._listening = reports.listen(path, 1024)
         self._selector = selector
         self._members = members
         self._invite = invite
         self._tell = tell
+        self._fault = fault
         self._strangers: list[socket.socket] = []
         selector.register(self._listening, selectors.EVENT_READ, self._accept)
 
@@ -71,7 +75,11 @@ class Reception:
     def take(self, member: Member, message: bytes) -> None:
         """Take a report that was read elsewhere."""
         report = reports.decode(message)
-        if report is None or not self._take(member.outcome, report):
+        if report is not None and report["type"] == "fault":
+            taken = self._fault(member, report)
+        else:
+            taken = report is not None and self._take(member.outcome, report)
+        if not taken:
             self._tell("report_refused", process=member.outcome.name, size=len(message))
 
     def close(self) -> None:
@@ -153,7 +161,7 @@ class Reception:
     def _take(self, outcome: ProcessOutcome, report: dict[str, Any]) -> bool:
         kind, done, summary = report["type"], report.get("done"), report.get("summary")
         if kind == "ready":
-            outcome.phase = "run" if outcome.guest else "ready"
+            outcome.phase = "run" if outcome.guest or outcome.life else "ready"
             self._tell("process_ready", process=outcome.name)
         elif kind == "progress" and type(done) is int and done >= 0:
             self._tell("progress", process=outcome.name, done=done)

@@ -29,9 +29,11 @@ from common.kernel.objects import Maker
 from common.kernel.waits import Wait
 from common.process import addresses, gate, inspect, jobs, reports, spawn
 from common.process.deadlocks import Watch
+from common.process.injection import Injector
 from common.process.interrupts import Interrupts
 from common.process.members import Member, Members
 from common.process.reception import Listener, Reception
+from common.process.restarts import Restarts
 from common.process.stage import Stage
 from common.scenario.plan import Plan, ProcessPlan
 from common.system import System
@@ -167,7 +169,10 @@ class Supervisor:
         plan = self.plan
         self.addresses = addresses.make(plan, maker, self.run_dir)
         path = maker.socket_path("report")
-        reception = Reception(path, self.selector, self.members, self._invite, self.tell)
+        self.injector = Injector(plan, self.addresses, maker, self.members, self.tell)
+        reception = Reception(
+            path, self.selector, self.members, self._invite, self.tell, self.injector.reached
+        )
         self.members.reception = reception
         for entry in maker.objects():
             self.tell("object_made", **entry)
@@ -176,14 +181,20 @@ class Supervisor:
         deadlock: list[dict[str, Any]] = []
         passed: list[str] = []
         self._spawn_all(path, directory, stderr)
-        if self.direct is None:
-            # Under a schedule the launcher puts the channels back to their beginning.
+        self.restarts = Restarts(
+            plan, self.members, self.injector.later, self._spawn_again, self.tell
+        )
+        if self.direct is None and not self.restarts.wanted:
+            # Under a schedule the launcher puts the channels back to their beginning, and who is
+            # started anew inherits them.
             maker.let_go()
         if self._until("start", plan.deadlines.start, self.members.all_ready):
             self.gate_ns = time.monotonic_ns()
             gate.open_gate(self.addresses["gate"], Wait(plan.deadlines.start))
             self.tell("gate_open", gate_ns=self.gate_ns)
             self.members.enter("ready", "run")
+            self.injector.begin()
+            self.restarts.begin()
             seconds = plan.deadlines.run
             if self.direct is not None:
                 deadlock, passed = self._conduct(reception, self.direct)
@@ -194,6 +205,8 @@ class Supervisor:
                 if self.onlooker is not None:
                     self.onlooker.begin(plan, self.addresses, self.gate_ns)
             self._until("run", seconds, self.members.all_ended)
+            self._name_the_abandoned()
+        self.restarts.end()
         self.members.kill()
         self.members.dismiss_guests()
         self._serve_until(self.members.guests_left, time.monotonic() + GUEST_GRACE)
@@ -206,6 +219,9 @@ class Supervisor:
             paper="paper.txt" if plan.paper is not None else None,
             deadlock=self.watch.found if self.watch is not None else deadlock,
             trace=passed,
+            faults=self.injector.told,
+            restarts=self.restarts.count,
+            given_up=self.restarts.given_up,
         )
         try:
             outcome.final = addresses.read_rows(plan, table) if table else None
@@ -250,23 +266,39 @@ class Supervisor:
 
     def _spawn_all(self, report: str, directory: Path, stderr: int) -> None:
         plan = self.plan
+        self._stderr, self._directory = stderr, directory
         spawn.warm_up({(self.systems[p.system].roles, p.role) for p in plan.processes})
         told = jobs.jobs(
             plan, self.systems, self.addresses, report, self.run_dir, self.direct is not None
         )
+        self._jobs = {job["name"]: job for job in told}
         self.tell("spawning", processes=len(told))
         pids: list[int] = []
         try:
             # Nothing but forks in this loop: each one makes every page that the launcher writes
             # afterwards cost a copy.
             for process, job in zip(plan.processes, told, strict=True):
-                if process.spawn == "exec":
-                    pids.append(spawn.execute(job, stderr, directory))
-                else:
-                    pids.append(spawn.fork(job, stderr))
+                pids.append(self._start(process, job))
         finally:
             for process, job, pid in zip(plan.processes, told, pids, strict=False):
                 self._started(process, Path(job["record"]), pid)
+
+    def _start(self, process: ProcessPlan, job: dict[str, Any]) -> int:
+        if process.spawn == "exec":
+            return spawn.execute(job, self._stderr, self._directory)
+        return spawn.fork(job, self._stderr)
+
+    def _spawn_again(self, process: ProcessPlan, life: int) -> None:
+        """Start a process in the place of one that was killed or failed."""
+        job = jobs.anew(self._jobs[process.name], life, len(self.members))
+        pid = self._start(process, job)
+        outcome = ProcessOutcome(
+            job["name"], process.role, process.system, job["index"], pid, phase="start",
+            life=life, first=process.index,
+        )  # fmt: skip
+        self.members.watch(Member(outcome, process.group, Path(job["record"]), process.name))
+        self.ledger.process(pid, names.start_time(pid), job["name"])
+        self.tell("process_started", process=job["name"], pid=pid, spawn=process.spawn)
 
     def _started(self, process: ProcessPlan, record: Path, pid: int) -> None:
         outcome = ProcessOutcome(process.name, process.role, process.system, process.index, pid)
@@ -321,12 +353,13 @@ class Supervisor:
         return done()
 
     def _stopped(self, phase: str) -> bool:
-        if self.watch is not None and self.watch.found:
+        if self.watch is not None and (self.watch.found or self.watch.abandoned):
             return True
         return bool(self.interrupts.received) or (phase == "start" and self.members.any_ended())
 
     def _finish(self, done: Callable[[], bool]) -> None:
         """Let everybody finish after an interruption; a second one ends that at once."""
+        self.restarts.end()
         self.members.dismiss_guests()
         self.members.finish_everybody()
         seconds = self.plan.deadlines.finish
@@ -341,6 +374,7 @@ class Supervisor:
             # At the deadline all that has happened is still looked at: a launcher that was
             # stopped meanwhile must not blame its children.
             pause = left if self.watch is None else self.watch.pause(left)
+            pause = self.injector.pause(pause)
             if self.onlooker is not None:
                 pause = self.onlooker.pause(pause)
             ready = self.selector.select(pause)
@@ -348,6 +382,7 @@ class Supervisor:
                 # An event served a moment ago may have closed what this one is about.
                 if self.selector.get_map().get(key.fd) is key:
                     key.data()
+            self.injector.look()
             self.members.finish_stages()
             if self.watch is not None:
                 self.watch.look(self.members)
@@ -356,6 +391,18 @@ class Supervisor:
             if left == 0 and not ready and not done():
                 return False
         return True
+
+    def _name_the_abandoned(self) -> None:
+        """Say of who waits for a dead one's lock that it will wait for ever."""
+        waits = [] if self.watch is None else self.watch.abandoned
+        by_name = {member.outcome.name: member.outcome for member in self.members}
+        for wait in waits:
+            dead = by_name[wait["holder"]]
+            by_name[wait["process"]].hung = (
+                f"it waits for {wait['waits_for']}, which {dead.name} (pid {dead.pid}) held when "
+                "it died: nobody will ever give it back"
+            )
+            self.tell("lock_abandoned", process=wait["process"], holder=dead.name)
 
     def _name_the_hung(self, phase: str, seconds: float) -> None:
         for member in self.members:

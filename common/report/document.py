@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,36 @@ def run_document(
         "wall_s": measures.get("wall_s", 0.0),
         "findings": [asdict(finding) for finding in verdict.findings],
         "doubts": verdict.doubts,
-        "remarks": remarks + _recovered(outcome),
+        "remarks": remarks + _disturbed(outcome) + _recovered(outcome),
         "measures": measures,
         "processes": [asdict(process) for process in outcome.processes],
         "objects": outcome.objects,
         "leaks": outcome.leaks,
         "kept": outcome.kept,
+        "faults": outcome.faults,
+        "restarts": outcome.restarts,
         "initial": _rows(names, outcome.initial),
         "final": _rows(names, outcome.final),
         "interrupted": outcome.interrupted,
     }
+
+
+def _disturbed(outcome: Outcome) -> list[str]:
+    """Say what went wrong on purpose, and who was started anew."""
+    said = []
+    counts = Counter(fault["kind"] for fault in outcome.faults)
+    if counts:
+        first = outcome.faults[0]
+        where = " at ".join(filter(None, (first["process"], first["step"])))
+        told = ", ".join(many(count, kind) for kind, count in counts.items())
+        said.append(f"faults that struck: {told}; the first: {first['kind']} {where}".rstrip())
+    failed = [fault for fault in outcome.faults if "failed" in fault]
+    if failed:
+        said.append(f"{many(len(failed), 'fault')} could not strike: {failed[0]['failed']}")
+    if outcome.restarts:
+        said.append(f"{many(outcome.restarts, 'time')} a process was started anew")
+    said += [f"{name} was not started any more: its limit was reached" for name in outcome.given_up]
+    return said
 
 
 def _recovered(outcome: Outcome) -> list[str]:

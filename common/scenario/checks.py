@@ -12,7 +12,7 @@ from typing import Any
 
 from common import kinds
 from common.kinds import nearest
-from common.scenario import schema
+from common.scenario import check_faults, schema
 from common.scenario.groups import Group, Use, groups
 from common.scenario.schedule import STOP
 from common.scenario.shapes import Chosen
@@ -31,6 +31,7 @@ def check(values: Values, reading: Reading, chosen: Mapping[str, System]) -> Non
     _check_channels(values, members, reading)
     _check_steps(values, members, reading)
     _check_schedule(values, members, reading)
+    check_faults.check(values, members, reading)
     _check_options(values, members, reading)
     _check_file(values, reading)
     _check_expectation(values, reading)

@@ -42,12 +42,13 @@ class Scenario(NamedTuple):
 def load(
     path: Path | str,
     systems: Mapping[str, System],
-    settings: Sequence[str] = (),
+    settings: Sequence[str | Setting] = (),
     schedule: Path | None = None,
 ) -> Scenario:
     """Read and judge the file at ``path``, with settings ``KEY=VALUE`` applied to every variant.
 
-    So is the schedule that the YAML file ``schedule`` holds.
+    A setting may also have been read from another file already. So is the schedule that the YAML
+    file ``schedule`` holds.
 
     Raises ``ScenarioError`` with every complaint, in the order of the places they are about.
     """
@@ -81,10 +82,10 @@ def load(
     return Scenario(_name(path), shown, about, variants)
 
 
-def _parse(texts: Iterable[str], complaints: list[Complaint]) -> list[Setting]:
+def _parse(texts: Iterable[str | Setting], complaints: list[Complaint]) -> list[Setting]:
     parsed = []
     for text in texts:
-        setting, wrong = parse(text)
+        setting, wrong = (text, []) if isinstance(text, Setting) else parse(text)
         complaints += wrong
         if setting is not None:
             parsed.append(setting)

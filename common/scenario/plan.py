@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from common import kinds
 from common.errors import UsageError
+from common.scenario.faults import FaultPlan, Restart, faults, restart
 from common.scenario.groups import Group, groups
 from common.scenario.schedule import Schedule, moves_of
 from common.system import System
@@ -81,7 +82,10 @@ class ProcessPlan:
 
 @dataclass(frozen=True)
 class GroupPlan:
-    """The processes of one entry of ``processes``, and the channels they use."""
+    """The processes of one entry of ``processes``, and the channels they use.
+
+    ``restart`` says what becomes of one that is killed or fails; None: nothing.
+    """
 
     name: str
     role: str
@@ -89,6 +93,7 @@ class GroupPlan:
     processes: list[str]
     receives: list[str]
     sends: list[str]
+    restart: Restart | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,7 @@ class Plan:
     expect: Expect
     settings: dict[str, Any] = field(default_factory=dict)
     schedule: Schedule | None = None
+    faults: list[FaultPlan] = field(default_factory=list)
 
     def group(self, name: str) -> GroupPlan:
         """Return the group called ``name``; raises ``KeyError``."""
@@ -188,6 +194,7 @@ def plan(
         expect=Expect(**values.get("expect", {})),
         settings=dict(planned.settings),
         schedule=None if moves is None else Schedule([list(move) for move in moves_of(moves)]),
+        faults=faults(values),
     )
 
 
@@ -250,6 +257,7 @@ def _group(group: Group) -> GroupPlan:
         processes=group.processes,
         receives=through("receive"),
         sends=through("send"),
+        restart=restart(group.chosen),
     )
 
 

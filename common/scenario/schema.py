@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from common import kinds
 from common.scenario.declared import fields_of
+from common.scenario.fault_shapes import RESTART, trigger_fields
 from common.scenario.numbers import Integer, Number
 from common.scenario.plan import GRANULARITIES
 from common.scenario.shapes import Anything, Choice, Field, ListOf, MapOf, Record
@@ -114,6 +115,7 @@ def scenario(
                 ),
                 "The order in which processes pass their steps; without it they run freely.",
             ),
+            "faults": Field(ListOf(_fault()), "What shall go wrong, and when."),
             "deadlines": Field(DEADLINES, "Seconds that a phase or a wait may take."),
             "expect": Field(_expect(), "What the run must show."),
             "variants": Field(
@@ -137,7 +139,13 @@ def variants(expect: Shape = ANYTHING) -> MapOf:
     return MapOf(variant, NAME, "variant", minimum=1)
 
 
-def _choice(package: str, what: str, common: Mapping[str, Field] | None = None) -> Choice:
+def _choice(
+    package: str,
+    what: str,
+    common: Mapping[str, Field] | None = None,
+    *,
+    shorthand: bool = True,
+) -> Choice:
     return Choice(
         "kind",
         what,
@@ -145,6 +153,7 @@ def _choice(package: str, what: str, common: Mapping[str, Field] | None = None) 
         lambda kind: fields_of(kinds.load(package, kind).Options),
         lambda kind: kinds.about(kinds.load(package, kind)),
         common or {},
+        shorthand,
     )
 
 
@@ -203,9 +212,15 @@ def _process(chosen: Mapping[str, System], delays: MapOf) -> Choice:
             "name": Field(NAME, "The name of the group; the role when absent."),
             "delays": Field(delays, "Delays of these processes, by step."),
             "spawn": Field(Word(SPAWN, "way to start a process"), "How these are made."),
+            "restart": Field(RESTART, "Start one anew that was killed or failed, so often."),
         },
         shorthand=False,
     )
+
+
+def _fault() -> Choice:
+    fields = trigger_fields(NAME, STEP)
+    return _choice(kinds.FAULTS, "fault", fields, shorthand=False)
 
 
 def _expect() -> Record:

@@ -10,23 +10,17 @@ from typing import Any
 
 from common import names
 from common.errors import StoredRunError
+from common.kernel import survivors
 from common.kernel.existing import shown
 from common.kernel.ledger import LedgerState, read_ledger
 from common.kernel.leftovers import commands
+from common.names import printable
 from common.system import System
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``ps`` takes."""
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-
-
-def ledger_of(directory: Path) -> LedgerState | None:
-    """Return the ledger in a runtime directory, or None where there is none that can be read."""
-    try:
-        return read_ledger(directory)
-    except StoredRunError:
-        return None
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
@@ -38,16 +32,24 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     if not runs:
         print("no run is alive, and no dead run left anything behind")
     for run in runs:
-        state = "alive" if run["alive"] else "dead; `run.py clean` removes what it left"
-        print(f"{run['scenario']}  launcher {run['pid']}  ({state})")
-        print(f"  run directory {run['run_dir']}")
-        if run["problem"]:
-            print(f"  {run['problem']}")
-        for process in run["processes"]:
-            print(f"  process {process['pid']}  {process['name']}")
-        for entry in run["objects"]:
-            print(f"  {entry['kind']:<10} {entry['name']!s:<28} {entry['command']}")
+        for line in _lines(run):
+            print(printable(line))
     return 0
+
+
+def _lines(run: dict[str, Any]) -> list[str]:
+    state = "alive" if run["alive"] else "dead; `run.py clean` removes what it left"
+    lines = [
+        f"{run['scenario']}  launcher {run['pid']}  ({state})",
+        f"  run directory {run['run_dir']}",
+    ]
+    if run["problem"]:
+        lines.append(f"  {run['problem']}")
+    for process in run["processes"]:
+        lines.append(f"  process {process['pid']}  {process['name']}")
+    for entry in run["objects"]:
+        lines.append(f"  {entry['kind']:<10} {entry['name']!s:<28} {entry['command']}")
+    return lines
 
 
 def _run(directory: Path) -> dict[str, Any]:
@@ -71,17 +73,34 @@ def _describe(state: LedgerState) -> dict[str, Any]:
         "scenario": state.header.scenario,
         "run_dir": state.header.run_dir,
         "pid": state.header.pid,
+        "uid": state.header.uid,
+        "since": state.header.at,
         "alive": state.alive,
         "directory": str(state.directory),
         "problem": state.problem,
-        "processes": [
-            {"name": process.name, "pid": process.pid}
-            for process in state.processes
-            if names.start_time(process.pid) == process.start
-        ],
+        "processes": _processes(state),
         "objects": [
-            {"kind": e.kind, "name": shown(e.name), "id": e.id, "command": commands(e)}
+            {
+                "kind": e.kind,
+                "name": shown(e.name),
+                "id": e.id,
+                "at": e.at,
+                "command": commands(e),
+            }
             for e in state.entries
             if e.state != "gone"
         ],
     }
+
+
+def _processes(state: LedgerState) -> list[dict[str, Any]]:
+    living = {
+        process.pid: {"name": process.name, "pid": process.pid, "start": process.start}
+        for process in state.processes
+        if names.start_time(process.pid) == process.start
+    }
+    # Of a dead run also who was not started by it, but by those that it had started.
+    for one in survivors.of_dead(state)[0]:
+        started = {"name": f"started by {one.of}", "pid": one.pid, "start": one.start}
+        living.setdefault(one.pid, started)
+    return list(living.values())

@@ -158,7 +158,10 @@ def shipped(path: str) -> Path:
 
 
 def forced(planned: Plan, token: Token) -> Plan:
-    """Return the plan under the schedule of ``token``."""
+    """Return the plan under the schedule of ``token``; raises ``UsageError`` if it has faults."""
+    from common.exploration.explore import refuse_faults
+
+    refuse_faults(planned)
     moves = [list(move) for move in token.moves]
     return dataclasses.replace(planned, schedule=Schedule(moves, exact=True))
 

@@ -31,7 +31,12 @@ def check(case: Case) -> list[str]:
     signs = np.zeros(256)
     for code, operation in history.operations.items():
         signs[code] = -operation.sign
-    replayed = [openings.get(process.index, OPENING) for process in history.processes]
+    # Who was started in the place of another begins as that one did.
+    first = {process.index: process.first for process in case.outcome.processes}
+    replayed = [
+        openings.get(first.get(process.index) or process.index, OPENING)
+        for process in history.processes
+    ]
     for which, positions in history.chunks(Effect.UPDATE):
         changes = np.empty(len(positions) + 1)
         changes[0] = replayed[which]

@@ -75,6 +75,11 @@ def each(cases: list[Case], fixture: str = "opener") -> pytest.MarkDecorator:
     return pytest.mark.parametrize(fixture, cases, ids=names, indirect=True)
 
 
+def freed_by_removal(module: Any) -> bool:
+    """Say whether a lock whose object is not there is free."""
+    return bool(getattr(module, "FREED_BY_REMOVAL", False))
+
+
 class Opener(NamedTuple):
     """Opens one lock, or those of several rows at once, as often as it is asked to."""
 

@@ -12,7 +12,7 @@ import pytest
 from tests.launching import ROOT, launch, still_there
 
 CONFIGS = ROOT / "configs"
-# Runs until it is interrupted: tests/verbs/test_signals.py runs it.
+# Runs until it is interrupted: tests/verbs/test_interruption.py runs it.
 OPEN_ENDED = "exchange/open_for_business"
 SCENARIOS = sorted(
     name

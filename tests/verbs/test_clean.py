@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 
 from common import names
-from common.kernel import existing
+from common.kernel import existing, leftovers
 from common.kernel.ledger import FILE, FILES, Ledger
 from common.kernel.objects import Maker
 from common.verbs import clean as verb
-from common.verbs import ps
 from tests.conftest import Fork
 from tests.launching import launch
 
@@ -237,13 +236,15 @@ def test_a_run_that_is_killed_while_clean_looks_is_read_to_its_end(
     child = fork(run)
     assert os.read(ready, 1) == b"r"
 
+    ledger_of = leftovers.ledger_of
+
     def look_and_lose(directory: Path) -> Any:
-        state = ps.ledger_of(directory)
+        state = ledger_of(directory)
         os.write(write, b"g")
         child.ended()
         return state
 
-    monkeypatch.setattr(verb, "ledger_of", look_and_lose)
+    monkeypatch.setattr(leftovers, "ledger_of", look_and_lose)
     verb.execute(Namespace(json=True), {})
     assert existing.find("sysv_sem", key) is None
     assert names.runtime_directories() == []

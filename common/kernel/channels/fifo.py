@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import KernelObjectError, NotPermitted, ObjectVanished, WaitExpired
+from common.kernel import asking
 from common.kernel.channels import At, Channel, Facts
+from common.kernel.foreign import Awaited
 from common.kernel.frames import NOT_OPEN, Reader, Writer, drain
 from common.kernel.locks import Address
 from common.kernel.waits import Wait
@@ -45,6 +47,8 @@ class Options:
     batch: bool = option(
         False, about="read many frames at once: faster, for a channel that one process receives"
     )
+    path: str | None = asking.path("the FIFO", "the lecture's is /tmp/fifo")
+    made_by: str = asking.maker()
 
 
 def facts(options: Options) -> Facts:
@@ -71,6 +75,8 @@ def check(options: Options, message_size: int) -> str:
             f"a message of {message_size} bytes is over PIPE_BUF = {select.PIPE_BUF}: "
             "records of several writers would be mixed"
         )
+    if options.path is not None and options.priorities > 1:
+        return "a path is that of one FIFO: priorities: 1"
     if options.batch and options.priorities > 1:
         return "batch reads ahead of more urgent messages: it goes with one priority only"
     return ""
@@ -78,8 +84,18 @@ def check(options: Options, message_size: int) -> str:
 
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Create the FIFOs, the most urgent first."""
-    paths = [maker.fifo("channel") for _ in range(options.priorities)]
+    paths = [maker.fifo("channel", options.path) for _ in range(options.priorities)]
     return {"paths": paths, "message_size": message_size, "batch": options.batch}
+
+
+def awaited(options: Options, size: int) -> list[Awaited]:
+    """Return what another program makes, where the lab does not."""
+    return [] if options.path is None else [Awaited("fifo", options.path)]
+
+
+def named(options: Options, size: int) -> dict[str, Any]:
+    """Return the address of a FIFO that another program makes."""
+    return {"paths": [options.path], "message_size": size, "batch": options.batch}
 
 
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Channel:

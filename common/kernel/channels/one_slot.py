@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import KernelObjectError
+from common.kernel import asking
+from common.kernel.asking import LAB
 from common.kernel.channels import At, Facts, Touch, Window
+from common.kernel.foreign import Awaited
 from common.kernel.locks import Address
 from common.kernel.sysv import Semaphore, set_value
 from common.kernel.tables import sysv_shm
@@ -35,6 +38,7 @@ TELLS_REMOVAL = True
 OBJECTS = {"sysv_sem": 2, "sysv_shm": 1}
 
 _LETTERS = 26
+_SLOT = 27
 _REST = 32
 _TAKEN = ord("*")
 
@@ -54,6 +58,8 @@ class Options:
         about="what says whose turn it is: the star in the slot, or the semaphores put and get",
         choices=("star", "semaphores"),
     )
+    key: int | None = asking.key("the segment", "the lecture's is 5678")
+    made_by: str = asking.maker()
 
 
 def facts(options: Options) -> Facts:
@@ -81,6 +87,8 @@ def tells_removal(options: Options) -> bool:
 
 def check(options: Options, message_size: int) -> str:
     """Return why messages of ``message_size`` bytes do not fit ("" when they do)."""
+    if options.made_by != LAB and options.sync == "semaphores":
+        return "who makes the slot knows the star only: sync: star"
     if message_size < _LETTERS:
         return f"a message of {message_size} bytes has no room for the slot's {_LETTERS} letters"
     return ""
@@ -93,7 +101,9 @@ def guarded(options: Options) -> bool:
 
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Create the slot, free to be written, and with sync ``semaphores`` put = 1 and get = 0."""
-    memory = sysv_shm.make(sysv_shm.Options(), _REST + message_size - _LETTERS, maker)
+    memory = sysv_shm.make(
+        sysv_shm.Options(key=options.key), _REST + message_size - _LETTERS, maker
+    )
     opened = sysv_shm.attach(memory)
     opened.bytes[0] = _TAKEN
     opened.close()
@@ -102,6 +112,17 @@ def make(options: Options, message_size: int, lock: Address, maker: Maker) -> di
         # No undo: it would take a producer's post back when it exits.
         address |= {"put": maker.sysv_sem(1), "get": maker.sysv_sem(0)}
     return address
+
+
+def awaited(options: Options, size: int) -> list[Awaited]:
+    """Return what another program makes, where the lab does not: the lecture's 27 bytes."""
+    whole = _SLOT if size == _LETTERS else _REST + size - _LETTERS
+    return [] if options.key is None else [Awaited("sysv_shm", options.key, whole)]
+
+
+def named(options: Options, size: int) -> dict[str, Any]:
+    """Return the address of a slot that another program makes."""
+    return {"memory": {"key": options.key, "fresh": False}, "message_size": size}
 
 
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Slot:

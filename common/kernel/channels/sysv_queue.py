@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any
 import sysv_ipc
 
 from common.errors import KernelObjectError, LabError, MachineError, NotPermitted, ObjectVanished
+from common.kernel import asking
 from common.kernel.channels import At, Facts, Touch, Window
+from common.kernel.foreign import Awaited
 from common.kernel.locks import Address
 from common.kernel.waits import Deadline, Wait, ticking
 from common.options import option
@@ -59,6 +61,8 @@ class Options:
         False,
         about="one queue for all that it is made `per`: the type of a message is its receiver",
     )
+    key: int | None = asking.key("the queue", "the lecture's is 1234")
+    made_by: str = asking.maker()
 
 
 def facts(options: Options) -> Facts:
@@ -135,7 +139,7 @@ def make_for(
 
 
 def _make(options: Options, maker: Maker) -> int:
-    key = maker.sysv_queue()
+    key = maker.sysv_queue(options.key)
     if options.capacity is not None:
         queue = sysv_ipc.MessageQueue(key)
         try:
@@ -146,6 +150,16 @@ def _make(options: Options, maker: Maker) -> int:
                 "only lowering is always permitted; see sysctl kernel.msgmnb",
             ) from error
     return key
+
+
+def awaited(options: Options, size: int) -> list[Awaited]:
+    """Return what another program makes, where the lab does not."""
+    return [] if options.key is None else [Awaited("sysv_queue", options.key)]
+
+
+def named(options: Options, size: int) -> dict[str, Any]:
+    """Return the address of a queue that another program makes."""
+    return {"key": options.key, "message_size": size, "priorities": options.priorities}
 
 
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Queue:

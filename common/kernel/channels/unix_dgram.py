@@ -10,9 +10,10 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common.kernel import sockets
+from common.kernel import asking, sockets
 from common.kernel.channels import At, Channel, Facts
 from common.kernel.datagrams import Datagrams
+from common.kernel.foreign import Awaited
 from common.kernel.locks import Address
 from common.kernel.waits import Wait
 
@@ -31,7 +32,10 @@ GUARDED = False
 
 @dataclass(frozen=True)
 class Options:
-    """None."""
+    """Where the socket is, and who makes it."""
+
+    path: str | None = asking.path("the socket", "the lecture's is mysocket")
+    made_by: str = asking.maker()
 
 
 def facts(options: Options) -> Facts:
@@ -58,12 +62,23 @@ def check(options: Options, message_size: int) -> str:
 
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Bind the socket."""
-    return sockets.make_unix(socket.SOCK_DGRAM, maker) | {"message_size": message_size}
+    made = sockets.make_unix(socket.SOCK_DGRAM, maker, options.path)
+    return made | {"message_size": message_size}
+
+
+def awaited(options: Options, size: int) -> list[Awaited]:
+    """Return what another program makes, where the lab does not."""
+    return [] if options.path is None else [Awaited("socket", options.path)]
+
+
+def named(options: Options, size: int) -> dict[str, Any]:
+    """Return the address of a socket that another program makes."""
+    return {"path": options.path, "message_size": size}
 
 
 def descriptors(address: Address, mode: str) -> list[int]:
     """Return the bound socket for a receiver; a sender connects by the path."""
-    return [address["fd"]] if mode == "receive" else []
+    return [address["fd"]] if mode == "receive" and "fd" in address else []
 
 
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Channel:

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from common.kernel import sockets, streams
+from common.kernel import asking, sockets, streams
 from common.kernel.channels import At, Channel, Facts
 from common.kernel.connections import Receiver, Sender
+from common.kernel.foreign import Awaited
 from common.kernel.locks import Address
 from common.kernel.waits import Wait
 from common.options import option
@@ -46,6 +47,8 @@ class Options:
         about="what marks the end of a message: a length of 4 bytes in front of it, or nothing",
         choices=("length", "none"),
     )
+    path: str | None = asking.path("the socket", "the lecture's is mysocket")
+    made_by: str = asking.maker()
 
 
 def facts(options: Options) -> Facts:
@@ -80,13 +83,23 @@ def mend(options: Options, lock: str) -> str:
 
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Bind the listening socket."""
-    made = sockets.make_unix(socket.SOCK_STREAM, maker)
+    made = sockets.make_unix(socket.SOCK_STREAM, maker, options.path)
     return made | {"message_size": message_size, "framing": options.framing}
+
+
+def awaited(options: Options, size: int) -> list[Awaited]:
+    """Return what another program makes, where the lab does not."""
+    return [] if options.path is None else [Awaited("socket", options.path)]
+
+
+def named(options: Options, size: int) -> dict[str, Any]:
+    """Return the address of a socket that another program makes."""
+    return {"path": options.path, "message_size": size, "framing": options.framing}
 
 
 def descriptors(address: Address, mode: str) -> list[int]:
     """Return the listening socket for a receiver; a sender connects by the path."""
-    return [address["fd"]] if mode == "receive" else []
+    return [address["fd"]] if mode == "receive" and "fd" in address else []
 
 
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Channel:

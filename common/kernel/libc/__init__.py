@@ -12,6 +12,7 @@ from pathlib import Path
 IPC_NOWAIT = 0o4000
 SEM_UNDO = 0x1000
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _NANOSECONDS = 1_000_000_000
 
 
@@ -91,6 +92,13 @@ def command_line() -> ctypes.Array[ctypes.c_char]:
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start, end = int(fields[45]), int(fields[46])
     return (ctypes.c_char * (end - start)).from_address(start)
+
+
+def prctl_adopt_orphans() -> None:
+    """Have descendants whose parents have ended become this process's children (prctl(2))."""
+    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def prctl_die_with_parent(signal: int) -> None:

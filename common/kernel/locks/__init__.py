@@ -12,6 +12,10 @@
 - ``holder(address) -> pid | None``: which process has it, as far as the kernel tells.
 - ``value(address) -> int | None``: what it stands at, 1 when free; None where there is no value.
 - ``facts(options) -> Facts``: how it behaves where the kinds differ.
+- ``descriptors(address) -> [int]``, where the launcher opens it and children inherit that: the
+  launcher's descriptors that a process needs. A handle owns duplicates.
+- ``FREED_BY_REMOVAL = True``: an object that is not there is a free lock; to remove it gives the
+  lock back in its holder's place.
 - ``EXCLUDES`` and ``TELLS_REMOVAL``: whether one process at a time is inside, and whether who has
   it open is told that the object was removed.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one ``make``, or one

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import sysv_ipc
 
 from common.errors import KernelObjectError
-from common.kernel import touch
+from common.kernel import asking, touch
+from common.kernel.foreign import Awaited
 from common.kernel.locks import FREED, HELD, Address, Facts, Lock, Quick
 from common.kernel.sysv import Semaphore, get_value, last_pid, set_value
 from common.kernel.waits import Wait
@@ -38,6 +39,8 @@ class Options:
         True,
         about="the kernel frees the lock when its holder dies (SEM_UNDO); false: it never does",
     )
+    key: int | None = asking.key("the semaphore", "the lecture uses 5678 and 1234 for others")
+    made_by: str = asking.maker()
 
 
 def facts(options: Options) -> Facts:
@@ -56,7 +59,17 @@ def facts(options: Options) -> Facts:
 
 def make(options: Options, maker: Maker) -> dict[str, Any]:
     """Make one semaphore of value 1: free."""
-    return {"key": maker.sysv_sem(1), "undo": options.undo}
+    return {"key": maker.sysv_sem(1, options.key), "undo": options.undo}
+
+
+def awaited(options: Options, size: int) -> list[Awaited]:
+    """Return what another program makes, where the lab does not."""
+    return [] if options.key is None else [Awaited("sysv_sem", options.key)]
+
+
+def named(options: Options, size: int) -> dict[str, Any]:
+    """Return the address of a semaphore that another program makes."""
+    return {"key": options.key, "undo": options.undo}
 
 
 def attach(address: Address, wait: Wait, what: str) -> SysvSemaphoreLock:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from common.errors import ObjectVanished
-from common.kernel import mapped_file
+from common.kernel import asking, mapped_file
+from common.kernel.foreign import Awaited
 from common.kernel.locks import Address
 from common.kernel.mapped_file import Mapped
 from common.kernel.tables import Facts
@@ -28,6 +29,10 @@ class Options:
     path: str = option(
         "exchange.dat", about="the file, relative to the directory that holds the scenario's runs"
     )
+    anywhere: bool = option(
+        False, about="the path may be absolute: a file that another program knows by it"
+    )
+    made_by: str = asking.maker()
 
 
 def facts(options: Options) -> Facts:
@@ -43,7 +48,17 @@ def facts(options: Options) -> Facts:
 
 def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
     """Make the file, or take that of an earlier run (see ``mapped_file.make_lasting``)."""
-    return mapped_file.make_lasting(options.path, size, maker)
+    return mapped_file.make_lasting(options.path, size, maker, anywhere=options.anywhere)
+
+
+def awaited(options: Options, size: int) -> list[Awaited]:
+    """Return what another program makes, where the lab does not."""
+    return [Awaited("file", options.path, size)]
+
+
+def named(options: Options, size: int) -> dict[str, Any]:
+    """Return what is known of a file that another program makes, before it is there."""
+    return {"path": options.path, "size": size, "fresh": False}
 
 
 def attach(address: Address) -> Mapped:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OBJECTS: dict[str, int] = {}
 
 Options = mmap_file.Options
+awaited, named = mmap_file.awaited, mmap_file.named
 
 _DOUBLE = struct.Struct("@d")
 _pack, _unpack = _DOUBLE.pack, _DOUBLE.unpack
@@ -42,7 +43,7 @@ def facts(options: Options) -> Facts:
 
 def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
     """Make the file, or take that of an earlier run (see ``mapped_file.make_lasting``)."""
-    return mapped_file.make_lasting(options.path, size, maker)
+    return mapped_file.make_lasting(options.path, size, maker, anywhere=options.anywhere)
 
 
 def attach(address: Address) -> PlainFile:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 import sysv_ipc
 
 from common.errors import NotPermitted, ObjectVanished
+from common.kernel import asking
+from common.kernel.foreign import Awaited
 from common.kernel.locks import Address
 from common.kernel.tables import Facts
-from common.options import option
 
 if TYPE_CHECKING:
     from common.kernel.objects import Maker
@@ -29,13 +30,8 @@ PAGE = 4096
 class Options:
     """Under which key the segment is found."""
 
-    key: int | None = option(
-        None,
-        about="a fixed key, for a program of one's own (the lecture's EXCHKEY is 0x45584348 here); "
-        "left out, each run draws its own",
-        minimum=1,
-        maximum=0x7FFFFFFF,
-    )
+    key: int | None = asking.key("the segment", "the lecture's EXCHKEY is 0x45584348 here")
+    made_by: str = asking.maker()
 
 
 def facts(options: Options) -> Facts:
@@ -53,6 +49,16 @@ def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
     """Make a zeroed segment of whole pages. Raises ``ObjectExists`` for a fixed key in use."""
     pages = -(-size // PAGE)
     return {"key": maker.sysv_shm(pages * PAGE, options.key), "fresh": True}
+
+
+def awaited(options: Options, size: int) -> list[Awaited]:
+    """Return what another program makes, where the lab does not."""
+    return [] if options.key is None else [Awaited("sysv_shm", options.key, size)]
+
+
+def named(options: Options, size: int) -> dict[str, Any]:
+    """Return the address of a segment that another program makes."""
+    return {"key": options.key, "fresh": False}
 
 
 def attach(address: Address) -> SysvMemory:

@@ -16,7 +16,8 @@ ELSEWHERE = ("ObjectVanished", "WaitExpired")
 def check(case: Case) -> Result:
     """Return the processes that failed, that were killed, or that ended before they were done.
 
-    What the launcher itself killed did not crash, and a guest may leave when it likes.
+    What the launcher itself killed did not crash, nor whom a fault of the scenario struck, and a
+    guest may leave when it likes.
     """
     processes = case.outcome.processes
     crashed = [each for each in processes if _crashed(each) and not _cut(case, each)]
@@ -36,6 +37,8 @@ def _cut(case: Case, process: ProcessOutcome) -> bool:
 
 
 def _crashed(process: ProcessOutcome) -> bool:
+    if process.struck is not None and process.signal is not None:
+        return False
     if process.hung is not None or (process.error or {}).get("kind") in ELSEWHERE:
         return False
     if process.error is not None or process.exit not in (0, None):

@@ -1,0 +1,131 @@
+"""Objects that other programs make: whether one is there, whether it is sound, and whose it is.
+
+The lab opens such an object and never creates it, not even by accident: no call has IPC_CREAT or
+O_CREAT. What somebody else may have planted is refused (shmget(2) gives the memory of whoever was
+faster to everybody that asks with IPC_CREAT alone).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from typing import NamedTuple
+
+from common import names
+from common.errors import KernelObjectError, NotPermitted, ObjectExists
+from common.kernel import existing, in_use
+from common.kernel.existing import Found
+from common.kernel.ledger import Ledger
+
+
+class Awaited(NamedTuple):
+    """One object that another program makes: its kind, its key or path, and bytes at least."""
+
+    kind: str
+    name: str | int
+    size: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.kind} {existing.shown(self.name)}"
+
+
+class Foreign:
+    """What other programs make for one run; groups of the run are written into its ledger.
+
+    ``remarks`` are sentences that a reader of the run should see.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.remarks: list[str] = []
+        self._ledger = ledger
+        self._makers: dict[str, set[int]] = {}
+
+    def expect(self, awaited: Awaited, group: str) -> None:
+        """Write down that a group of this run is about to make an object.
+
+        Raises ``ObjectExists`` and ``NotPermitted`` when there is one of that name already: it
+        could not be told from the group's.
+        """
+        in_use.must_be_free(awaited.kind, awaited.name)
+        self._ledger.intend(awaited.kind, awaited.name, asked_for=True, group=group)
+
+    def come(self, awaited: Awaited, group: str = "", pids: Collection[int] = ()) -> bool:
+        """Tell whether an object is there, and sound; see :func:`look`.
+
+        With ``group`` its processes ``pids`` must have made it: else ``ObjectExists`` is raised.
+        """
+        found = look(awaited)
+        if found is None:
+            return False
+        if group:
+            strange = _stranger(awaited, found, pids, group)
+            if strange:
+                raise ObjectExists(strange, "another program was faster: end it, and run again")
+            self._makers.setdefault(group, set(pids)).add(found.creator)
+            for entry in self._ledger.entries:
+                if (entry.kind, entry.name, entry.id) == (awaited.kind, awaited.name, None):
+                    self._ledger.made(entry.number, id=found.id)
+        said = _open_to_others(awaited, found)
+        if said and said not in self.remarks:
+            self.remarks.append(said)
+        return True
+
+    def makers(self, group: str) -> Collection[int]:
+        """Return the processes that made what a group was to make."""
+        return self._makers.get(group, ())
+
+
+def look(awaited: Awaited) -> Found | None:
+    """Return the object, or None when there is none yet.
+
+    Raises ``NotPermitted`` for one that is not this user's or that cannot be used, and
+    ``KernelObjectError`` for something else in its place, or for one that is too small.
+    """
+    kind, name, size = awaited
+    found = existing.find(kind, name)
+    if found is None:
+        if kind not in existing.SYSV and os.path.lexists(existing.path(kind, str(name))):
+            raise in_use.squatted(str(name))
+        return None
+    user = os.geteuid()
+    if user != found.uid or user != found.owner:
+        other = found.owner if found.uid == user else found.uid
+        raise NotPermitted(
+            f"{awaited} was not made by this user: uid {other} has it",
+            "whoever made it could change it at any time: choose another key or path",
+        )
+    if found.mode & 0o600 != 0o600:
+        raise NotPermitted(
+            f"{awaited} has mode {found.mode:03o}: this user may not read and write it",
+            "its maker should give at least 0600",
+        )
+    # A file grows after it was made; a segment cannot.
+    if found.size < size and kind != "file":
+        raise KernelObjectError(
+            f"{awaited} has {found.size} bytes, {size} are needed", "it was made for something else"
+        )
+    return found if found.size >= size else None
+
+
+def _open_to_others(awaited: Awaited, found: Found) -> str:
+    """Return what to say of an object that other users may use, too ("": they may not)."""
+    if not found.mode & 0o066:
+        return ""
+    return (
+        f"{awaited} has mode {found.mode:03o}: every user of this machine may change it "
+        "(its maker gave it that; 0600 is enough)"
+    )
+
+
+def _stranger(awaited: Awaited, found: Found, pids: Collection[int], group: str) -> str:
+    """Return why an object was not made by the group's processes ``pids`` ("" when it may be)."""
+    if not found.creator or found.creator in pids or _session(found.creator) in pids:
+        return ""
+    return f"{awaited} was made by process {found.creator}, which is none of {group}"
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid) if names.start_time(pid) is not None else 0
+    except OSError:
+        return 0

@@ -1,0 +1,73 @@
+"""Starts processes anew that were killed or failed, as often as their group's policy allows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from common.process.members import Member, Members
+from common.scenario.plan import Plan, ProcessPlan
+
+
+class Restarts:
+    """The restarts of one run, between ``begin`` and ``end``.
+
+    ``later(seconds, do)`` waits, ``spawn(process, life)`` starts. ``count`` is how many were
+    started, ``given_up`` names those of the plan whose limit was reached.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        members: Members,
+        later: Callable[[float, Callable[[], None]], None],
+        spawn: Callable[[ProcessPlan, int], None],
+        tell: Callable[..., None],
+    ) -> None:
+        self.count = 0
+        self.given_up: list[str] = []
+        self._policies = {group.name: group.restart for group in plan.groups if group.restart}
+        self._planned = {process.name: process for process in plan.processes}
+        self._lives: Counter[str] = Counter()
+        self._members = members
+        self._later = later
+        self._spawn = spawn
+        self._tell = tell
+        self._going_on = False
+
+    @property
+    def wanted(self) -> bool:
+        """Whether any process may be started anew."""
+        return bool(self._policies)
+
+    def begin(self) -> None:
+        """From now on whoever is killed or fails is started anew."""
+        self._going_on = True
+        self._members.on_end = self._ended
+
+    def end(self) -> None:
+        """Nobody is started any more, nor waited for."""
+        self._going_on = False
+        self._members.coming.clear()
+
+    def _ended(self, member: Member) -> None:
+        policy = self._policies.get(member.group)
+        outcome = member.outcome
+        if policy is None or not self._going_on or outcome.phase in ("done", "left"):
+            return
+        name = member.first_name
+        if self._lives[name] >= policy.limit:
+            self.given_up.append(name)
+            self._tell("restart_given_up", process=name, limit=policy.limit)
+            return
+        self._lives[name] += 1
+        life = self._lives[name]
+        self._members.coming[member.group] += 1
+
+        def start() -> None:
+            if self._going_on:
+                self._members.coming[member.group] -= 1
+                self.count += 1
+                self._spawn(self._planned[name], life)
+
+        self._later(policy.pause(life), start)

@@ -1,0 +1,7 @@
+"""An open exchange, for any test that asks for it."""
+
+from __future__ import annotations
+
+from tests.opened import exchange
+
+__all__ = ["exchange"]

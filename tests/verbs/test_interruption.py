@@ -1,0 +1,137 @@
+"""A signal to the launcher ends a run in order, with a verdict, and nothing stays behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.launching import ROOT, SECONDS, command, launch, still_there
+from tests.opened import MURDER, Exchange, ended
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGQUIT, 131)]
+)
+def test_an_interruption_ends_with_a_verdict(
+    exchange: Exchange, number: signal.Signals, status: int
+) -> None:
+    """Ctrl-C, SIGTERM and Ctrl-\\ let the tellers finish: a judged run, status 128 + signal, no leaks."""
+    exchange.launcher.send_signal(number)
+    code, document = exchange.finished()
+    assert code == status
+    assert document["interrupted"] == number
+    assert [process["exit"] for process in document["processes"]] == [0, 0, 0]
+    assert not document["findings"]
+    assert document["leaks"] == []
+    assert still_there(document["objects"]) == []
+
+
+def test_an_interruption_while_clients_wait_for_brokers(tmp_path: Path) -> None:
+    """Groups that send to each other are told to finish too: nobody waits for the other."""
+    launcher = subprocess.Popen(
+        command(
+            "run", str(ROOT / "configs/exchange/order_desk.yaml"), "--variant", "locked",
+            "--set", "processes.client.count_orders=1000000", "--out", str(tmp_path), "--json",
+            "--log", "events",
+        ),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert launcher.stderr is not None
+    for line in launcher.stderr:
+        if "gate_open" in line:
+            break
+    launcher.send_signal(signal.SIGINT)
+    out, err = launcher.communicate(timeout=SECONDS)
+    assert launcher.returncode == 130, err
+    document = json.loads(out)
+    assert [process["exit"] for process in document["processes"]] == [0] * 7
+    assert document["findings"] == []
+    assert still_there(document["objects"]) == []
+
+
+def test_a_second_interruption_kills(tmp_path: Path) -> None:
+    """The second Ctrl-C does not wait for anybody, and still cleans up."""
+    exchange = Exchange(tmp_path, "--set", "delays.write.sleep_us=10000000")
+    exchange.launcher.send_signal(signal.SIGINT)
+    assert exchange.launcher.stderr is not None
+    for line in exchange.launcher.stderr:
+        if "interrupted" in line:
+            break
+    exchange.launcher.send_signal(signal.SIGINT)
+    code, document = exchange.finished()
+    assert code == 130
+    assert {process["signal"] for process in document["processes"]} <= {None, signal.SIGKILL}
+    assert still_there(document["objects"]) == []
+
+
+def test_a_teller_killed_before_the_interruption_is_named(exchange: Exchange) -> None:
+    """A crash is not forgotten because Ctrl-C came after it: process_crashed, not valid."""
+    victim = exchange.listed()["processes"][0]
+    os.kill(victim["pid"], signal.SIGKILL)
+    assert ended(victim["pid"], SECONDS)
+    exchange.launcher.send_signal(signal.SIGINT)
+    code, document = exchange.finished()
+    assert code == 130
+    assert "process_crashed" in {finding["kind"] for finding in document["findings"]}
+    assert document["verdict"] != "valid"
+
+
+def test_a_launcher_that_was_stopped_blames_nobody(tmp_path: Path) -> None:
+    """SIGSTOP of the launcher past the run's deadline: what was done in time was done in time."""
+    launcher = subprocess.Popen(
+        command(
+            "run", str(ROOT / "configs/exchange/lost_update.yaml"), "--variant", "locked",
+            "--set", "deadlines.run=5", "--out", str(tmp_path), "--json", "--log", "events",
+        ),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert launcher.stderr is not None
+    pids = []
+    for line in launcher.stderr:
+        if "process_started" in line:
+            pids.append(int(line.split("pid=")[1].split()[0]))
+        if "gate_open" in line:
+            break
+    launcher.send_signal(signal.SIGSTOP)
+    assert all(ended(pid, SECONDS) for pid in pids)
+    # The deadline passes while the launcher stands still.
+    select.select([], [], [], 6)
+    launcher.send_signal(signal.SIGCONT)
+    out, err = launcher.communicate(timeout=SECONDS)
+    assert (launcher.returncode, json.loads(out)["verdict"]) == (0, "valid"), err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
+def test_a_signal_at_any_point_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    """A signal at each write of the ledger, from the first to the last: the run cleans up.
+
+    The autouse fixture asserts that the runtime directory is empty; the points are found by
+    counting until a run passes without reaching one.
+    """
+    program = MURDER.replace("signal.SIGKILL", f"signal.{number.name}")
+    point = 0
+    while True:
+        point += 1
+        launcher = subprocess.Popen(
+            [
+                sys.executable, "-c", program, str(point), str(ROOT / "run.py"), "run",
+                str(ROOT / "configs/exchange/script.yaml"), "--out", str(tmp_path), "--json",
+            ],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+        )  # fmt: skip
+        out, err = launcher.communicate(timeout=SECONDS)
+        assert "Traceback" not in err, err
+        runs = launch("ps", "--json").document["runs"]
+        assert all(run["pid"] != launcher.pid for run in runs)
+        if launcher.returncode == 0:
+            break
+        assert launcher.returncode == 128 + number, err
+        assert still_there(json.loads(out)["objects"]) == []
+    assert point > 8
