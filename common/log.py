@@ -14,7 +14,9 @@ from typing import Any
 
 from common.errors import MachineError
 
-WARNINGS = frozenset({"process_hung", "peer_refused", "report_refused"})
+WARNINGS = frozenset(
+    {"process_hung", "peer_refused", "report_refused", "stray_ended", "dead_run_cleaned"}
+)
 
 
 # How long events are kept before the first is written (s). structlog takes longer to import than

@@ -25,6 +25,7 @@ from exchange.locking import PROPER, Guard, guards
 from exchange.operations import BUY, SELL
 
 _KIND = struct.Struct("@d")
+_HEAD = struct.Struct("@2d")
 
 STEPS = ("acquire", "check", "read", "write", "release")
 
@@ -69,6 +70,7 @@ class Desk:
         self._cells = context.table().cells
         self._guards = guards(context, locking)
         self._recorder = context.recorder
+        self._recovery = context.recovery
         self._touches = None if context.at is None else _touches()
 
     def declare(self, orders: Sequence[Order], first_item: int) -> Iterator[Batch]:
@@ -112,6 +114,9 @@ class Desk:
         cells, balance, clock = self._cells, self.balance, time.monotonic
         take, busy, stand, give, errors, explain = guard.quick
         at, touches = guard.at, self._touches
+        intend = commit = None
+        if self._recovery is not None:
+            intend, commit = self._intend, self._recovery.commit
         view, start = batch.declared
         complete, width = record.END.pack_into, record.RECORD_SIZE
         start += record.END_OFFSET
@@ -143,9 +148,13 @@ class Desk:
                             at("read", touches.reads[stock_cell])
                         read = cells[stock_cell]
                         written = read + amount
+                        if intend is not None:
+                            intend(view, slot, stock_cell, read, written)
                         if at is not None and touches is not None:
                             at("write", touches.changes[stock_cell])
                         cells[stock_cell] = written
+                        if commit is not None:
+                            commit()
                     else:
                         refused += 1
                         rate = read = written = refuse(view, slot)
@@ -158,9 +167,13 @@ class Desk:
                             at("read", touches.reads[stock_cell])
                         read = cells[stock_cell]
                         written = read - amount
+                        if intend is not None:
+                            intend(view, slot, stock_cell, read, written)
                         if at is not None and touches is not None:
                             at("write", touches.changes[stock_cell])
                         cells[stock_cell] = written
+                        if commit is not None:
+                            commit()
                     else:
                         refused += 1
                         rate = read = written = refuse(view, slot)
@@ -176,6 +189,12 @@ class Desk:
         finally:
             self.balance = balance
         return len(batch.orders) - refused
+
+    def _intend(self, view: memoryview, slot: int, cell: int, old: float, new: float) -> None:
+        """Say what the trade whose record ends at ``slot`` is about to change."""
+        assert self._recovery is not None
+        kind, item = _HEAD.unpack_from(view, slot - record.END_OFFSET)
+        self._recovery.intend(int(kind) % record.OBJECT, int(item), ((cell, old, new),))
 
 
 @functools.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from common.history.operations import Effect, Operation
 
-PUT, TAKE, PASS, PRINT, PAGE = range(32, 37)
+PUT, TAKE, PASS, PRINT, PAGE, ACCEPT, CLAIM = range(32, 39)
 
 _ITEM = ("declared", "seen", "priority", "position read", "position written")
 
@@ -13,5 +13,7 @@ OPERATIONS = (
     Operation(TAKE, "take", Effect.TAKE, "channel", _ITEM),
     Operation(PASS, "pass", Effect.PASS, "channel", _ITEM),
     Operation(PRINT, "print", Effect.DELIVER, "paper", _ITEM),
+    Operation(ACCEPT, "accept", Effect.PASS, "spool", _ITEM),
+    Operation(CLAIM, "claim", Effect.TAKE, "spool", _ITEM),
     Operation(PAGE, "page", Effect.PAGE, "paper", ("page", "pages", "offset", "bytes", "")),
 )

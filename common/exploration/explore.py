@@ -161,6 +161,12 @@ def refuse_unwalkable(plan: Plan) -> None:
     That is one with faults, or with a channel of which nobody can tell what can be received now.
     """
     refuse_faults(plan)
+    if plan.spool is not None:
+        raise UsageError(
+            f"schedules of {plan.scenario} cannot be walked: who waits at its spool sleeps in the "
+            "kernel, and cannot be led",
+            "run it; its faults kill at each step",
+        )
     for channel in plan.channels:
         kind = channel.part.kind
         if not getattr(kinds.load(kinds.CHANNELS, kind), "WALKABLE", True):

@@ -134,4 +134,3 @@ FILE = Record(
     },
     "a grading file",
 )  # fmt: skip
-

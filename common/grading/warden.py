@@ -160,8 +160,8 @@ def _of_this_user() -> list[str]:
 
 def _lower(which: int, most: int) -> None:
     soft, hard = resource.getrlimit(which)
-    known = [value for value in (soft, hard, most) if value != resource.RLIM_INFINITY]
-    resource.setrlimit(which, (min(known), hard))
+    least = min(value for value in (soft, hard, most) if value != resource.RLIM_INFINITY)
+    resource.setrlimit(which, (least, least))
 
 
 def _perform(work: Callable[[], Document], writing: int) -> None:

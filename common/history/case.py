@@ -8,6 +8,7 @@ import numpy as np
 
 from common.history.merge import History, Positions
 from common.history.outcome import Outcome
+from common.history.spooled import Spooled
 from common.scenario.plan import ChannelPlan, Plan
 
 
@@ -15,7 +16,8 @@ from common.scenario.plan import ChannelPlan, Plan
 class Case:
     """A stored run; ``paper_lines`` is the text of the shared paper, None where there is none.
 
-    ``own_papers`` holds those that belong to one process, by its name.
+    ``own_papers`` holds those that belong to one process, by its name; ``spool`` what became of the
+    spool, None where there is none.
     """
 
     history: History
@@ -23,6 +25,7 @@ class Case:
     plan: Plan
     paper_lines: list[str] | None = None
     own_papers: dict[str, list[str]] = field(default_factory=dict)
+    spool: Spooled | None = None
 
     def process(self, position: int) -> str:
         """Return the name of the process that made a record."""
@@ -46,6 +49,8 @@ class Case:
             case "channel":
                 channel = self.channel(number)
                 return channel.name if channel else f"channel {number}"
+            case "spool":
+                return "the spool"
             case _:
                 return "its own paper" if number else "the paper"
 

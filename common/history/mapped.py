@@ -82,7 +82,8 @@ def _text(field: bytes) -> str:
 def _whole(path: Path, records: npt.NDArray[Any], operations: Mapping[int, Operation]) -> int:
     """Return how many operations were begun: up to the first that did not end, inclusive.
 
-    What stands after that was only declared. Cells are stored whole, so nothing can be torn.
+    What stands after that was only declared, but for the second half of that operation. Cells are
+    stored whole, so nothing can be torn.
     """
     known = np.zeros(256, dtype=bool)
     known[list(operations)] = True
@@ -102,5 +103,12 @@ def _whole(path: Path, records: npt.NDArray[Any], operations: Mapping[int, Opera
                 "known operation codes are " + ", ".join(str(code) for code in sorted(operations)),
             )
         if end < len(chunk):
-            return start + whole
+            return start + whole + (whole > end and _halved(records, start + whole, known))
     return len(records)
+
+
+def _halved(records: npt.NDArray[Any], at: int, known: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether what is in flight is one half of an operation: the other was begun with it."""
+    kind = float(records["kind"][at]) if at < len(records) else 0.0
+    whole = record.SECOND_HALF <= kind <= record.LARGEST_KIND and kind.is_integer()
+    return whole and bool(known[int(kind) % record.OBJECT])

@@ -48,8 +48,8 @@ def measure(history: History, outcome: Outcome) -> dict[str, Any]:
 
 def _last_end(history: History, which: int) -> int:
     left = history.processes[which].records["left"]
-    # The last record may still be in flight; the one before it has ended.
-    return round(float(left[-2:].max()) * 1e9) if len(left) else 0
+    # The last two may be halves of what is still in flight; the one before them has ended.
+    return round(float(left[-3:].max()) * 1e9) if len(left) else 0
 
 
 def _by_name(history: History) -> dict[str, int]:

@@ -40,7 +40,8 @@ class Operation:
     ``code`` is its number in the records, unique over all systems; ``sign`` is +1 or -1 for an
     UPDATE that adds to or takes from the row; ``place`` is what its critical section protects:
     ``table`` (the record's object is a row), ``channel`` (its index in the plan) or ``paper``;
-    ``values`` names the five values for people.
+    ``values`` names the five values for people; ``recovery`` is ``undo`` or ``finish`` for what
+    the next holder does to end an operation that a dead one left half done.
     """
 
     code: int
@@ -49,3 +50,4 @@ class Operation:
     place: str
     values: tuple[str, ...]
     sign: int = 0
+    recovery: str = ""

@@ -18,7 +18,7 @@ class ProcessOutcome:
     ``ended_by_launcher`` says that the launcher killed it (its signal is then no crash), ``struck``
     names the signal of the scenario's own fault that ended it. ``life`` is 0 for a process of the
     plan; one that was started in its place counts from 1, and ``first`` is then the index of the
-    former.
+    former. ``level`` is ``plain`` or ``recorded`` for a program that is not the lab's own.
     """
 
     name: str
@@ -38,6 +38,7 @@ class ProcessOutcome:
     struck: str | None = None
     life: int = 0
     first: int | None = None
+    level: str = ""
 
 
 @dataclass
@@ -56,7 +57,9 @@ class Outcome:
     the table stood at in the end (1: free), None for a kind that does not tell. ``faults`` are
     those of the scenario that struck, in order: ``kind``, ``process``, ``step``, ``at_ns``
     (CLOCK_MONOTONIC), and what each kind notes; ``restarts`` how many processes were started anew,
-    and ``given_up`` which ones no more, since their limit was reached.
+    and ``given_up`` which ones no more, since their limit was reached. ``recoveries`` are those of
+    the table's intent record (:mod:`common.process.recoveries`); ``failed`` in one of them says
+    why nothing could be recovered, ``untold`` how many more there were.
     """
 
     gate_ns: int
@@ -74,5 +77,8 @@ class Outcome:
     trace: list[str] = field(default_factory=list)
     lock_values: list[int | None] = field(default_factory=list)
     faults: list[dict[str, Any]] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     restarts: int = 0
+    spool: list[dict[str, Any]] | None = None
     given_up: list[str] = field(default_factory=list)
+    recoveries: list[dict[str, Any]] = field(default_factory=list)

@@ -30,12 +30,16 @@ END = struct.Struct("@7d")
 
 # kind = operation code + 256 × object + 65536 × refused
 #        + 2^17 × lock held at the first access + 2^25 × lock held at the last
+#        + 2^33 if it is the second half of one operation, whose first is the record before it
 # A lock is 0 for none, 1 for the whole table's, 2 + n for that of row n.
 OBJECT = 256
 REFUSED = 1 << 16
 HELD_FIRST = 1 << 17
 HELD_LAST = 1 << 25
-LARGEST_KIND = (1 << 33) - 1
+SECOND_HALF = 1 << 33
+LARGEST_KIND = (1 << 34) - 1
+# The object of a record about the spool: no channel has this number.
+SPOOL = 255
 NO_LOCK, TABLE_LOCK, FIRST_ROW_LOCK = 0, 1, 2
 
 # One window holds a whole number of records and of pages.

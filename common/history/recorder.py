@@ -68,6 +68,10 @@ class Recorder:
         cells[cell] = code + place * record.OBJECT
         return cell
 
+    def enter(self, cell: int, entered: int) -> None:
+        """Say of the record at ``cell``, begun ahead of its time, when it was entered."""
+        self._cells[cell + record.ENTERED] = entered / 1e9
+
     def end(self, cell: int, v1: float, v2: float, v3: float, v4: float, left: int) -> None:
         """Complete the record at ``cell``."""
         cells = self._cells

@@ -26,8 +26,8 @@ Integers = npt.NDArray[np.int64]
 Column = npt.NDArray[Any]
 Acts = npt.NDArray[np.bool_]
 
-TABLE, CHANNEL, PAPER = "table", "channel", "paper"
-_PLACES = (TABLE, CHANNEL, PAPER)
+TABLE, CHANNEL, PAPER, SPOOL = "table", "channel", "paper", "spool"
+_PLACES = (TABLE, CHANNEL, PAPER, SPOOL)
 
 # An act is an operation's code, and this more where it was refused.
 REFUSED = 256
@@ -144,8 +144,8 @@ def find(history: History) -> dict[Where, Sections]:
         # Place after place, and at each place as they were.
         at = np.argsort(keys, kind="stable")
         left_out = pages[codes]
-        # Only what was the last of all has no end.
-        left_out[-1:] |= columns["left"][-1:] == 0
+        # Only what was the last of all has no end, or its two halves.
+        left_out[-2:] |= columns["left"][-2:] == 0
         if left_out.any():
             at = at[~left_out[at]]
         keys = keys[at]

@@ -108,13 +108,15 @@ def load_case(run_dir: Path, operations: Mapping[int, Operation]) -> Case:
     # Imported here: whoever only writes a plan, before it forks, must not pay for numpy.
     from common.history.case import Case
     from common.history.merge import load_history
+    from common.history.spooled import load as load_spool
 
     plan, outcome = read_plan(run_dir), read_outcome(run_dir)
     history = load_history(run_dir / HISTORY, operations)
     shared = None if outcome.paper is None else _lines(run_dir / outcome.paper)
     own = {process.name: run_dir / f"paper-{process.name}.txt" for process in outcome.processes}
     papers = {name: _lines(path) for name, path in own.items() if path.is_file()}
-    return Case(history, outcome, plan, shared, papers)
+    spool = None if plan.spool is None else load_spool(run_dir, outcome.spool)
+    return Case(history, outcome, plan, shared, papers, spool)
 
 
 def _lines(path: Path) -> list[str]:

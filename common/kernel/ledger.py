@@ -128,13 +128,19 @@ class LedgerState:
 
 
 class Ledger:
-    """The ledger of a run that is being written; ``entries`` is what it holds so far."""
+    """The ledger of a run that is being written; ``entries`` is what it holds so far.
+
+    ``sessions`` are the pids of its processes, each of which leads one; ``foreign`` says whether
+    one of them is a program that is not ours.
+    """
 
     def __init__(self, directory: Path, fd: int) -> None:
         self.directory = directory
         self._fd = fd
         self._whole = True
         self.entries: list[Entry] = []
+        self.sessions: set[int] = set()
+        self.foreign = False
 
     @classmethod
     def create(cls, directory: Path, *, scenario: str, run_dir: str) -> Ledger:
@@ -183,8 +189,10 @@ class Ledger:
         self.entries[entry].state = "gone"
         self._write(event="gone", entry=entry)
 
-    def process(self, pid: int, start: int | None, name: str) -> None:
-        """Write that a process was started."""
+    def process(self, pid: int, start: int | None, name: str, *, foreign: bool = False) -> None:
+        """Write that a process was started; a ``foreign`` program may start any others."""
+        self.sessions.add(pid)
+        self.foreign = self.foreign or foreign
         self._write(event="process", pid=pid, start=start or 0, name=name)
 
     def keep(self) -> None:

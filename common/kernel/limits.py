@@ -8,10 +8,13 @@ import resource
 from dataclasses import dataclass
 from pathlib import Path
 
+from common import names
 from common.errors import MachineError
 from common.kernel import existing
 
 SOCKET_PATH_MAX = 107
+# The longest name of a socket in a runtime directory, as in `channel-9999`.
+SOCKET_NAME = 12
 # Descriptors: those of one child at its busiest, and the launcher's for each child (its report
 # connection and its pidfd) beside its own.
 CHILD_FDS, LAUNCHER_FDS_EACH, LAUNCHER_FDS = 6, 2, 64
@@ -203,6 +206,25 @@ def shortages(
     return [sentence for sentence in said if sentence]
 
 
+def short_of_socket_path() -> list[str]:
+    """Return why no run can bind its sockets: its runtime directory's path is too long."""
+    length = len(os.fsencode(names.longest_runtime_directory())) + 1 + SOCKET_NAME
+    if length <= SOCKET_PATH_MAX:
+        return []
+    return [
+        f"bytes of a socket path (unix(7)): {length} needed, {SOCKET_PATH_MAX} allowed; "
+        "mend: unset XDG_RUNTIME_DIR, or set it to a shorter directory of your own, mode 0700"
+    ]
+
+
+def unwritable(out: Path) -> list[str]:
+    """Return why runs cannot be stored in ``out``, which need not be there yet."""
+    there = _nearest(out)
+    if os.access(there, os.W_OK | os.X_OK) and there.is_dir():
+        return []
+    return [f"runs cannot be stored in {out}: {there} is not writable; mend: choose another --out"]
+
+
 def _short_of_queues(count: int, size: int) -> list[str]:
     # How much of it other runs use the kernel tells nobody: enough in all may be too little now.
     try:
@@ -261,10 +283,12 @@ def own_threads() -> int:
 def disk(run_dir: Path) -> Limit:
     """Return the bytes that may be written for ``run_dir``, which need not be there yet."""
     # Its nearest ancestor that is there is on the same disk.
-    there = next(
-        path for path in (run_dir, *run_dir.absolute().parents) if os.access(path, os.F_OK)
-    )
+    there = _nearest(run_dir)
     return Limit(f"bytes of disk for {run_dir}", free_bytes(there), 0, f"df {there}, or use --out")
+
+
+def _nearest(path: Path) -> Path:
+    return next(each for each in (path, *path.absolute().parents) if os.access(each, os.F_OK))
 
 
 def _short(limit: Limit, need: int) -> str:

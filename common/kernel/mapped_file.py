@@ -49,11 +49,12 @@ class Mapped:
 
 
 def make_lasting(
-    relative: str, size: int, maker: Maker, *, anywhere: bool = False
+    relative: str, size: int, maker: Maker, *, anywhere: bool = False, behind: int = 0
 ) -> dict[str, Any]:
     """Make the file of a table, or take the one of an earlier run, and hold it for this run alone.
 
-    ``fresh`` says that it holds zeros only; ``anywhere`` that the path may be absolute. Raises
+    ``fresh`` says that it holds zeros only; ``anywhere`` that the path may be absolute; ``behind``
+    are bytes that follow the table, which an earlier run need not have made. Raises
     ``KernelObjectError`` for a path that leads out of the directory, ``NotPermitted`` for what is
     not a plain file of ours, ``ObjectExists`` when another run does not let go of it,
     ``MachineError`` when the disk is full.
@@ -65,7 +66,7 @@ def make_lasting(
             "give a path relative to the directory that holds the scenario's runs",
         )
     path = maker.base / inside
-    fresh = maker.file(path, size)
+    fresh = maker.file(path, size, behind)
     status = path.stat()
     return {"path": str(path), "inode": status.st_ino, "size": status.st_size, "fresh": fresh}
 

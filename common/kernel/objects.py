@@ -190,7 +190,7 @@ class Maker:
         """Start ``sh -c line`` between two descriptors, until ``remove_all``; returns its pid."""
         pid = shell.start(line, stdin, stdout, survivors.environment(self.directory))
         self._commands.append(pid)
-        self._ledger.process(pid, names.start_time(pid), "sh")
+        self._ledger.process(pid, names.start_time(pid), "sh", foreign=True)
         return pid
 
     def intend(self, kind: str, name: str | int) -> None:
@@ -226,12 +226,13 @@ class Maker:
         in_use.must_be_free(kind, asked)
         return asked, self._ledger.intend(kind, asked, asked_for=True)
 
-    def file(self, path: Path, size: int) -> bool:
+    def file(self, path: Path, size: int, behind: int = 0) -> bool:
         """Open or make a file that outlives the run, locked for this run; True when it is new.
 
         A new file is zeroed; an old one keeps its contents. Both are allocated on disk up to a
         page or ``size``, whichever is more: a hole is a SIGBUS at a process's store on a full
-        disk. An old file must be regular, ours, without a second name, and hold ``size`` bytes.
+        disk. An old file must be regular, ours, without a second name, and hold ``size`` bytes;
+        ``behind`` more are added to one that has not got them.
         Waits until no other run holds it; raises ``ObjectExists`` naming the holder, or
         ``MachineError`` when interrupted.
         """
@@ -245,7 +246,7 @@ class Maker:
                 "it is not the table of an earlier run: name another file, or move it away",
             )
         try:
-            os.posix_fallocate(fd, 0, max(length, size, PAGE))
+            os.posix_fallocate(fd, 0, max(length, size + behind, PAGE))
         except OSError as error:
             raise limits.refusal("file", str(error), path.parent) from None
         self._finish(entry, str(path))

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import names
-from common.kernel import limits
+from common.kernel import existing, limits
 
 # What the lab's own messages take, for saying how many fit: a job of the spooler, a small order.
 MESSAGE = 64
 # A history's record, for saying how many fit: ten doubles.
 RECORD = 80
-# The longest name of a socket in a runtime directory, as in `channel-999`.
-SOCKET = 12
 
 
 @dataclass(frozen=True)
@@ -77,6 +75,7 @@ def _sysv() -> list[Reading]:
             Reading(limit.name, limit.value, limit.used, f"{free} more {each}", limit.raised())
         )
     semmsl, semmns, _semopm, _semmni = limits.sem()
+    semaphores = sum(row["nsems"] for row in existing.listed("sem"))
     found.append(
         Reading(
             "semaphores of one set (semmsl, first of kernel.sem)", semmsl, None,
@@ -84,8 +83,10 @@ def _sysv() -> list[Reading]:
         )
     )  # fmt: skip
     found.append(
-        Reading("semaphores in all (semmns, second of kernel.sem)", semmns, None,
-                f"{semmns} in all sets of the machine")
+        Reading(
+            "semaphores in all (semmns, second of kernel.sem)", semmns, semaphores,
+            f"{max(0, semmns - semaphores)} more",
+        )
     )  # fmt: skip
     return found
 
@@ -186,8 +187,8 @@ def _socket_paths() -> list[Reading]:
     room = limits.SOCKET_PATH_MAX - length - 1
     said = (
         f"names of {room} bytes in the runtime directory"
-        if room >= SOCKET
-        else f"no run: a socket's name takes {SOCKET} bytes, {max(0, room)} are left"
+        if room >= limits.SOCKET_NAME
+        else f"no run: a socket's name takes {limits.SOCKET_NAME} bytes, {max(0, room)} are left"
     )
     mend = "export XDG_RUNTIME_DIR=/run/user/$(id -u), or unset XDG_RUNTIME_DIR"
     return [Reading("bytes of a socket path (unix(7))", limits.SOCKET_PATH_MAX, length, said, mend)]

@@ -1,7 +1,7 @@
 """Processes that outlive their run: which are proven to be of it, and how they are ended.
 
 Whoever has a child killed does not reach what that child started: it goes on in its group, or in a
-session of its own (setsid(2)). Nothing is ended by its name. What proves a process to be of a run is
+session of its own (setsid(2)). Nobody is ended by name. What proves a process to be of a run is
 
 - its pid and start time, that the ledger has;
 - its session, whose leader is such a process and has not been reaped;
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common import names
-from common.kernel.ledger import LedgerState
+from common.kernel.ledger import Ledger, LedgerState
 from common.names import Standing
 
 # What each process that a run starts finds in its environment, and hands on to its own.
@@ -32,6 +32,8 @@ MARK = "LAB_RUNTIME"
 PATIENCE = 2.0
 # A process may start another while the list is read: it is found in the next round.
 ROUNDS = 20
+# In the middle of an execve(2) it has no environment: looked at again, but not for ever.
+LOOKS = 50
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,7 @@ def of_dead(state: LedgerState) -> tuple[list[Survivor], list[str]]:
     }
     mark = _mark(state.directory)
     left, doubtful = [], []
-    for found in _ours():
-        if found.start < header.start:
-            continue
+    for found in _ours(header.start):
         source = recorded.get(found.session)
         if found.session in unreaped or found.pid in unreaped:
             of = recorded[found.session if found.session in unreaped else found.pid].name
@@ -78,14 +78,25 @@ def of_dead(state: LedgerState) -> tuple[list[Survivor], list[str]]:
     return left, doubtful
 
 
-def strays(directory: Path, sessions: set[int]) -> list[Survivor]:
-    """Return who left the ``sessions`` of the live run of this directory, by their environment."""
-    mark = _mark(directory)
-    return [
-        Survivor(found.pid, found.start, "the run")
-        for found in _ours()
-        if found.session not in sessions and _marked(found.pid, mark)
-    ]
+def end_strays(ledger: Ledger) -> list[str]:
+    """Kill who left the sessions of this process's own run; returns a sentence for each.
+
+    Known by its environment. Only a program that is not ours starts others: without one nobody is
+    looked for.
+    """
+    said: list[str] = []
+    since = names.start_time(os.getpid()) or 0
+    mark = _mark(ledger.directory)
+    for _ in range(ROUNDS if ledger.foreign else 0):
+        left = [
+            Survivor(found.pid, found.start, "a program of this run")
+            for found in _ours(since)
+            if found.session not in ledger.sessions and _marked(found.pid, mark)
+        ]
+        if not left:
+            break
+        said += end(left)
+    return said
 
 
 def end_dead(state: LedgerState) -> list[str]:
@@ -126,14 +137,16 @@ def environment(directory: Path) -> dict[str, str]:
     return {**os.environ, MARK: str(directory)}
 
 
-def _ours() -> Iterator[Standing]:
-    """Yield every living process whose user ids are all this user's, but this process itself."""
+def _ours(since: int) -> Iterator[Standing]:
+    """Yield every other living process of this user that started at ``since`` or later."""
     for entry in os.scandir("/proc"):
         if not entry.name.isdigit() or int(entry.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
             found = names.standing(int(entry.name))
-            if found is not None and not found.zombie and _is_ours(found.pid):
+            if found is None or found.zombie or found.start < since:
+                continue
+            if _is_ours(found.pid):
                 yield found
 
 
@@ -150,7 +163,10 @@ def _mark(directory: Path) -> bytes:
 
 
 def _marked(pid: int, mark: bytes) -> bool:
-    try:
-        return mark in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
+    with contextlib.suppress(OSError):
+        for _ in range(LOOKS):
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
+            if environment:
+                return mark in environment.split(b"\0")
+            os.sched_yield()
+    return False

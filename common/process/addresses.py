@@ -3,49 +3,74 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from common import kinds
 from common.errors import KernelObjectError
-from common.kernel import locks
+from common.kernel import intents, locks
+from common.kernel.asking import LAB
 from common.kernel.objects import Maker
+from common.kernel.spool import making as spooling
 from common.kernel.tables import Memory
-from common.process import gate
-from common.scenario.plan import ChannelPlan, Part, Plan, TablePlan
+from common.process import gate, recoveries
+from common.scenario.plan import RECOVERIES, ChannelPlan, Part, Plan, TablePlan
 from common.system import LARGEST_EXACT
 
 
-def make(plan: Plan, maker: Maker, run_dir: Path) -> dict[str, Any]:
+def make(plan: Plan, maker: Maker, files: Path) -> dict[str, Any]:
     """Make every object of ``plan``, whole, before any process starts.
 
     Returns names and keys only: ``gate``, ``table`` (``memory``, ``names``, and ``locks``: one, or
-    one a row), ``channels`` by name and ``paper`` (``path``, ``lock``). Raises ``MachineError`` and
-    ``KernelObjectError``.
+    one a row), ``channels`` by name, ``paper`` (``path``, ``lock``) and ``spool``. Raises ``MachineError`` and
+    ``KernelObjectError``. A table with recovery also says what it does (``half_done``) and where
+    its intent record lies (behind ``size`` bytes of rows).
     """
-    addresses: dict[str, Any] = {"gate": gate.make(maker), "table": None, "paper": None}
+    addresses: dict[str, Any] = {
+        "gate": gate.make(maker),
+        "table": None,
+        "paper": None,
+        "spool": _spool(plan, maker, files),
+        "disk": str(files),
+    }
     if plan.table is not None:
         size = len(plan.table.rows) * len(plan.table.rows[0]) * 8
         store = kinds.load(kinds.TABLES, plan.table.store.kind)
-        memory = store.make(store.Options(**plan.table.store.options), size, maker)
+        recovery = plan.table.recovery != RECOVERIES[0]
+        room = intents.behind(size) if recovery else 0
+        options = store.Options(**plan.table.store.options)
+        if is_ours(plan.table.store):
+            memory = store.make(options, size, maker, room)
+        else:
+            # What is known of it before another program has made it.
+            memory = store.named(options, size)
         addresses["table"] = {
             "kind": plan.table.store.kind,
             "memory": memory,
             "names": plan.table.names,
             "locks": _locks(plan.table.lock, locks_of(plan.table), maker),
+            "recovery": {"half_done": plan.table.recovery, "size": size} if recovery else None,
         }
+        if recovery:
+            recoveries.begin(addresses["table"], memory["fresh"])
         if memory["fresh"]:
             _fill(plan.table.store.kind, memory, plan.table.rows)
-        else:
+        elif is_ours(plan.table.store):
             _refuse_foreign(read_rows(plan, addresses["table"]), plan.table.store.options)
     addresses["channels"] = {
         channel.name: _channel(channel, plan, maker) for channel in plan.channels
     }
     if plan.paper is not None:
-        path = run_dir / "paper.txt"
+        path = files / "paper.txt"
         path.touch(mode=0o600)
         addresses["paper"] = {"path": str(path), "lock": _lock(plan.paper.lock, maker)}
     return addresses
+
+
+def is_ours(part: Part) -> bool:
+    """Tell whether the launcher makes a part; elsewhere another program does."""
+    return bool(part.options.get("made_by", LAB) == LAB)
 
 
 def locks_of(table: TablePlan) -> int:
@@ -67,6 +92,8 @@ def reset(plan: Plan, addresses: dict[str, Any], memory: Memory | None) -> None:
     table = addresses["table"]
     if plan.table is not None and memory is not None:
         _write(memory, plan.table.rows)
+        if table["recovery"] is not None:
+            recoveries.begin(table, fresh=True)
         for lock in table["locks"]:
             kinds.load(kinds.LOCKS, lock["kind"]).reset(lock["at"])
     for channel in addresses["channels"].values():
@@ -100,6 +127,21 @@ def lock_values(table: dict[str, Any]) -> list[int | None]:
     return [kinds.load(kinds.LOCKS, lock["kind"]).value(lock["at"]) for lock in table["locks"]]
 
 
+def spooled(addresses: dict[str, Any]) -> list[dict[str, Any]] | None:
+    """Return the jobs that lie in the spool now; None where there is none, or it is gone."""
+    try:
+        return None if addresses["spool"] is None else spooling.listing(addresses["spool"])
+    except OSError:
+        return None
+
+
+def _spool(plan: Plan, maker: Maker, files: Path) -> dict[str, Any] | None:
+    if plan.spool is None:
+        return None
+    options = asdict(plan.spool)
+    return spooling.make(options, options.pop("path"), files, maker)
+
+
 def _refuse_foreign(rows: list[list[float]], options: dict[str, Any]) -> None:
     # A file that is continued was an exchange's: whatever else it is, nobody wants it overwritten.
     values = [value for row in rows for value in row]
@@ -122,6 +164,9 @@ def _write(memory: Memory, rows: list[list[float]]) -> None:
 
 
 def _locks(part: Part, count: int, maker: Maker) -> list[dict[str, Any]]:
+    if not is_ours(part):
+        module = kinds.load(kinds.LOCKS, part.kind)
+        return [{"kind": part.kind, "at": module.named(module.Options(**part.options), 0)}]
     rows = locks.make_rows(part.kind, part.options, count, maker)
     return [{"kind": part.kind, "at": row} for row in rows]
 
@@ -135,13 +180,16 @@ def _channel(channel: ChannelPlan, plan: Plan, maker: Maker) -> dict[str, Any]:
     options = module.Options(**channel.part.options)
 
     def one() -> dict[str, Any]:
+        if not is_ours(channel.part):
+            named: dict[str, Any] = module.named(options, channel.message_size)
+            return named
         lock = _lock(channel.lock, maker)
         made: dict[str, Any] = module.make(options, channel.message_size, lock, maker)
         return made
 
     # A reply channel is made once for each process that receives from it.
     owners = plan.group(channel.per).processes if channel.per else [""]
-    if hasattr(module, "make_for"):
+    if hasattr(module, "make_for") and is_ours(channel.part):
         lock = _lock(channel.lock, maker)
         at = module.make_for(options, channel.message_size, owners, lock, maker)
     else:

@@ -16,10 +16,14 @@ from common.errors import ProcessError
 from common.history import record
 from common.history.recorder import Recorder
 from common.kernel.channels import Channel
+from common.kernel.intents import Intents
 from common.kernel.locks import Lock
+from common.kernel.recovery import RecoveringLock, Recovery
+from common.kernel.spool.spool import Spool
 from common.kernel.tables import Memory
 from common.kernel.waits import Wait
 from common.process import steps
+from common.process.recoveries import open_intents
 from common.process.reports import Reporter
 from common.process.triggers import WAIT, Triggers
 from common.process.turns import Turns
@@ -60,9 +64,11 @@ class Context:
         self.recorder = recorder
         self.begin, self.end = recorder.begin, recorder.end
         self._reporter = reporter
-        self._open: list[Lock | Channel] = []
+        self._open: list[Lock | Channel | Spool] = []
         self._table: Memory | None = None
         self._table_locks: dict[int, Lock] = {}
+        self._intents: Intents | None = None
+        self._recovery: Recovery | None = None
         self._channels: dict[tuple[str, str, str], Channel] = {}
         self._paper: tuple[int, Lock | None] | None = None
         self._files: dict[str, int] = {}
@@ -118,17 +124,31 @@ class Context:
             self._table = memory
         return self._table
 
+    @property
+    def recovery(self) -> Recovery | None:
+        """This process's part in the recovery of the table; None where nothing is recovered."""
+        table = self._address("table")
+        if table["recovery"] is not None and self._recovery is None:
+            self._intents = open_intents(table, self.table())
+            self._recovery = Recovery(self._intents, "the table", self.at)
+        return self._recovery
+
     def table_lock(self, row: int = 0) -> Lock:
         """Open the lock that guards a row (kind ``none`` when nothing does).
 
-        Where one lock guards the whole table, it is the same object for every row.
+        Where one lock guards the whole table, it is the same object for every row; whoever takes
+        it ends what a dead holder left half done, where the table has recovery.
         """
         table = self._address("table")
         number = row % len(table["locks"])
         if number not in self._table_locks:
             one = len(table["locks"]) == 1
             what = "the table's lock" if one else f"the lock of {table['names'][number]}"
-            self._table_locks[number] = self._lock(table["locks"][number], what)
+            lock = self._lock(table["locks"][number], what)
+            recovery = self.recovery
+            self._table_locks[number] = (
+                lock if recovery is None else RecoveringLock(lock, recovery)
+            )
         return self._table_locks[number]
 
     def table_locks_at_once(self, rows: Sequence[int]) -> Lock:
@@ -185,6 +205,12 @@ class Context:
         self._channels[name, mode, owner] = channel
         return channel
 
+    def spool(self) -> Spool:
+        """Open the spool; raises ``ProcessError`` when the scenario has none."""
+        spool = Spool(self._address("spool"), self.wait, self.name, self.at)
+        self._open.append(spool)
+        return spool
+
     def channel_index(self, name: str) -> int:
         """Return the number by which records name a channel."""
         index: int = self.addresses["channels"][name]["index"]
@@ -211,6 +237,8 @@ class Context:
         """Close everything that was opened, the last first."""
         while self._open:
             self._open.pop().close()
+        if self._intents is not None:
+            self._intents.close()
         if self._table is not None:
             self._table.close()
 

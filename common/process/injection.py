@@ -37,6 +37,16 @@ def job_faults(plan: Plan, name: str, group: str) -> list[dict[str, Any]]:
     ]
 
 
+def disk_needed(plan: Plan) -> int:
+    """Return the bytes of the small disk that the faults of a plan need; 0: it needs none."""
+    sizes = [0]
+    for fault in plan.faults:
+        module = kinds.load(kinds.FAULTS, fault.kind)
+        if hasattr(module, "disk"):
+            sizes.append(module.disk(module.Options(**fault.options)))
+    return max(sizes)
+
+
 class Injector:
     """The faults of one run. A kind sees it as the scene (:class:`common.process.faults.Scene`).
 

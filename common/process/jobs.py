@@ -25,11 +25,12 @@ def jobs(
     addresses: dict[str, Any],
     report: str,
     run_dir: Path,
+    files: Path,
     turns: bool = False,
 ) -> list[dict[str, Any]]:
     """Return the job of every process: names, keys and paths only, JSON-able.
 
-    With ``turns`` the launcher says before each step who may pass.
+    Papers go into the directory ``files``. With ``turns`` the launcher says before each step who may pass.
     """
     here = os.path.realpath(run_dir)
     return [
@@ -46,13 +47,15 @@ def jobs(
             "descriptors": _descriptors(process, systems, addresses),
             "report": report,
             "record": f"{here}/history/{process.name}.rec",
-            "paper": f"{here}/paper-{process.name}.txt",
+            "paper": f"{files}/paper-{process.name}.txt",
             "capacity": capacity(process, systems),
             "turns": turns,
             "life": 0,
             "faults": job_faults(plan, process.name, process.group),
             "wait_s": plan.deadlines.wait,
             "start_s": plan.deadlines.start,
+            "run": here,
+            "program": None if process.program is None else dataclasses.asdict(process.program),
             "title": f"{process.name} [{plan.scenario}]",
         }
         for process in plan.processes
@@ -133,7 +136,7 @@ def shortages(plan: Plan, systems: Mapping[str, System], run_dir: Path) -> list[
         parts += [(kinds.CHANNELS, channel.part), (kinds.LOCKS, channel.lock)] * copies
         queue_bytes += copies * size
     # Beside what the parts make there is the start gate.
-    made = Counter({"sysv_sem": 1})
+    made = Counter({"sysv_sem": 1 if plan.spool is None else 3})
     for family, part in parts:
         module = kinds.load(family, part.kind)
         counted = getattr(module, "counted", None)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.history.outcome import ProcessOutcome
+from common.scenario.commands import PLAIN
 from common.scenario.plan import GroupPlan, Plan
 
 if TYPE_CHECKING:
@@ -97,12 +98,12 @@ class Members:
         self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._reap(member))
 
     def all_ready(self) -> bool:
-        """Whether every child stands at the gate."""
-        return all(member.outcome.phase == "ready" for member in self._children())
+        """Whether every child stands at the gate, or has done its part before it."""
+        return all(member.outcome.phase in ("ready", "done") for member in self._children())
 
     def any_ended(self) -> bool:
-        """Whether a child has ended."""
-        return any(member.ended for member in self._children())
+        """Whether a child has ended before it was done."""
+        return any(m.ended and m.outcome.phase != "done" for m in self._children())
 
     def all_ended(self) -> bool:
         """Whether every child has ended, and none is about to be started anew."""
@@ -123,7 +124,8 @@ class Members:
         for group in self._plan.groups:
             senders = self._senders(group)
             if senders and all(self._group_ended(sender.name) for sender in senders):
-                self._finish_group(group.name)
+                # A plain program knows no such signal: it takes what is left, and ends by itself.
+                self._finish_group(group.name, but=PLAIN)
 
     def finish_everybody(self) -> None:
         """Tell those to finish who start the work; the others follow, so that nothing is lost."""
@@ -180,12 +182,16 @@ class Members:
         ended = all(member.ended for member in self._members if member.group == name)
         return ended and not self.coming[name]
 
-    def _finish_group(self, name: str) -> None:
+    def _finish_group(self, name: str, but: str = "nobody") -> None:
         for member in self._children():
+            if member.outcome.level == but:
+                continue
             # Who has just been started does not yet take the signal for what it is.
             late = member.outcome.life > 0 and member.outcome.phase == "start"
             if member.group == name and not (member.told_to_finish or member.ended or late):
                 member.told_to_finish = True
+                # Where nothing catches it, it is the end, and no crash.
+                member.outcome.ended_by_launcher |= member.outcome.level == PLAIN
                 member.signal(signal.SIGTERM)
 
     def _reap(self, member: Member) -> None:
@@ -205,6 +211,9 @@ class Members:
                 outcome.signal = os.WTERMSIG(status)
             else:
                 outcome.exit = os.WEXITSTATUS(status)
+            if outcome.level == PLAIN and outcome.exit == 0 and outcome.error is None:
+                # It can say no more than this.
+                outcome.phase = "done"
         self._tell(
             "process_ended",
             process=outcome.name,

@@ -14,7 +14,7 @@ from typing import Any
 
 from common import kinds
 from common.errors import MachineError
-from common.kernel import libc
+from common.kernel import libc, survivors
 from common.process import child
 from common.process.interrupts import SIGNALS
 
@@ -43,12 +43,14 @@ def fork(job: dict[str, Any], stderr: int) -> int:
     launcher = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = _fork(job["name"])
+    pid = fork_off(job["name"])
     if pid:
         return pid
     status = child.FAILED
     try:
-        _settle(launcher, stderr, job["descriptors"])
+        settle(launcher, stderr, job["descriptors"])
+        # For what it may start: its own environment is the launcher's in proc(5).
+        os.environ[survivors.MARK] = str(Path(job["report"]).parent)
         status = child.run(job)
         sys.stderr.flush()
     except BaseException:
@@ -63,13 +65,13 @@ def execute(job: dict[str, Any], stderr: int, directory: Path) -> int:
     path = directory / f"{job['name']}.json"
     path.write_text(json.dumps(job))
     launcher = os.getpid()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**survivors.environment(directory), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "common.process.child", str(path)]
-    pid = _fork(job["name"])
+    pid = fork_off(job["name"])
     if pid:
         return pid
     try:
-        _settle(launcher, stderr, job["descriptors"])
+        settle(launcher, stderr, job["descriptors"])
         for fd in job["descriptors"]:
             os.set_inheritable(fd, True)
         os.execve(sys.executable, command, environment)
@@ -80,7 +82,8 @@ def execute(job: dict[str, Any], stderr: int, directory: Path) -> int:
         os._exit(child.FAILED)
 
 
-def _fork(name: str) -> int:
+def fork_off(name: str) -> int:
+    """Fork; returns the pid, 0 in the child. Raises ``MachineError``."""
     try:
         return os.fork()
     except OSError as error:
@@ -91,8 +94,8 @@ def _fork(name: str) -> int:
         ) from None
 
 
-def _settle(launcher: int, stderr: int, descriptors: list[int]) -> None:
-    # In the child: its own session, the launcher's fate, standard error, nothing else inherited.
+def settle(launcher: int, stderr: int, descriptors: list[int]) -> None:
+    """Give a new child its own session, the launcher's fate, standard error, and nothing else."""
     os.setsid()
     libc.prctl_die_with_parent(signal.SIGKILL)
     if os.getppid() != launcher:

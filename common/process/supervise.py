@@ -24,19 +24,23 @@ from common.errors import (
 )
 from common.history import trace
 from common.history.outcome import Outcome, ProcessOutcome
+from common.kernel import leftovers, survivors
 from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
+from common.kernel.small_disk import small_disk
 from common.kernel.waits import Wait
-from common.process import addresses, gate, inspect, jobs, reports, spawn
+from common.process import addresses, gate, inspect, jobs, programs, recoveries, reports, spawn
 from common.process.deadlocks import Watch
-from common.process.injection import Injector
+from common.process.guard import Guard
+from common.process.injection import Injector, disk_needed
 from common.process.interrupts import Interrupts
 from common.process.members import Member, Members
+from common.process.others import FIRST_PAUSE, LONGEST_PAUSE, Others
 from common.process.reception import Listener, Reception
 from common.process.restarts import Restarts
 from common.process.stage import Stage
 from common.scenario.plan import Plan, ProcessPlan
-from common.system import System
+from common.system import System, operations_of
 
 # How long a guest has to leave once it was told that the run ends (s); it looks before each trade.
 GUEST_GRACE = 1.0
@@ -91,6 +95,7 @@ class Supervisor:
         self.members = Members(plan, self.selector, listener)
         self.gate_ns = 0
         self.watch: Watch | None = None
+        self.programs: list[programs.Started] = []
 
     def perform(self) -> Outcome:
         """Run the plan to its end; returns what was observed, with every object removed.
@@ -126,19 +131,24 @@ class Supervisor:
         if self.onlooker is not None:
             # The last of all: a terminal that does not take its last words must not keep objects.
             undo.callback(self.onlooker.end)
+        for sentence in leftovers.sweep():
+            self.tell("dead_run_cleaned", what=sentence)
         directory = names.make_runtime_directory()
         undo.callback(self._remove_directory, directory, leaks)
         self.ledger = Ledger.create(
             directory, scenario=self.plan.scenario, run_dir=os.path.realpath(self.run_dir)
         )
         undo.callback(self.ledger.close)
+        undo.callback(Guard(directory, self.ledger).dismiss)
         maker = Maker(self.ledger, directory, self.base)
         maker.interrupted = lambda: self.interrupts.received is not None
 
         def remove() -> None:
             objects.extend(maker.objects())
             missing.extend(maker.missing())
-            if not self.keep:
+            if self.keep:
+                self.ledger.keep()
+            else:
                 maker.remove_all()
                 leaks.extend(maker.leaks())
 
@@ -152,9 +162,19 @@ class Supervisor:
                 f"cannot write in {self.run_dir}: {error.strerror}", "choose another --out"
             ) from None
         undo.callback(os.close, stderr)
+        self.files = Path(os.path.realpath(self.run_dir))
+        size = disk_needed(self.plan)
+        if size:
+            self.files = undo.enter_context(small_disk(directory, size, self.files))
         undo.callback(self.members.close)
+        undo.callback(lambda: [program.close() for program in self.programs])
+        undo.callback(self._end_strays)
         undo.callback(self.members.kill)
         return maker, directory, stderr
+
+    def _end_strays(self) -> None:
+        for sentence in survivors.end_strays(self.ledger):
+            self.tell("stray_ended", what=sentence)
 
     def _remove_directory(self, directory: Path, leaks: list[dict[str, Any]]) -> None:
         # Kept as long as there is something to clean: it holds the list of it.
@@ -167,7 +187,7 @@ class Supervisor:
 
     def _run(self, maker: Maker, directory: Path, stderr: int) -> Outcome:
         plan = self.plan
-        self.addresses = addresses.make(plan, maker, self.run_dir)
+        self.addresses = addresses.make(plan, maker, self.files)
         path = maker.socket_path("report")
         self.injector = Injector(plan, self.addresses, maker, self.members, self.tell)
         reception = Reception(
@@ -177,10 +197,16 @@ class Supervisor:
         for entry in maker.objects():
             self.tell("object_made", **entry)
         table = self.addresses["table"]
-        initial = addresses.read_rows(plan, table) if table else None
+        self.others = Others(plan, self.addresses, maker)
+        self.others.expect()
+        self._tell_jobs(path, directory, stderr)
+        if self.others:
+            self._spawn(self.others.first)
+            self._await_others()
+        initial = self.others.initial()
         deadlock: list[dict[str, Any]] = []
         passed: list[str] = []
-        self._spawn_all(path, directory, stderr)
+        self._spawn({process.name for process in plan.processes} - self.others.first)
         self.restarts = Restarts(
             plan, self.members, self.injector.later, self._spawn_again, self.tell
         )
@@ -192,6 +218,8 @@ class Supervisor:
             self.gate_ns = time.monotonic_ns()
             gate.open_gate(self.addresses["gate"], Wait(plan.deadlines.start))
             self.tell("gate_open", gate_ns=self.gate_ns)
+            for program in self.programs:
+                program.feed()
             self.members.enter("ready", "run")
             self.injector.begin()
             self.restarts.begin()
@@ -214,7 +242,7 @@ class Supervisor:
         outcome = Outcome(
             gate_ns=self.gate_ns or ended,
             ended_ns=ended,
-            processes=[member.outcome for member in self.members],
+            processes=sorted((m.outcome for m in self.members), key=lambda each: each.index),
             initial=initial,
             paper="paper.txt" if plan.paper is not None else None,
             deadlock=self.watch.found if self.watch is not None else deadlock,
@@ -222,8 +250,12 @@ class Supervisor:
             faults=self.injector.told,
             restarts=self.restarts.count,
             given_up=self.restarts.given_up,
+            spool=addresses.spooled(self.addresses),
         )
         try:
+            if table and table["recovery"]:
+                known = operations_of([self.systems[name] for name in plan.systems])
+                outcome.recoveries = recoveries.settled(plan, outcome, table, known, self.run_dir)
             outcome.final = addresses.read_rows(plan, table) if table else None
         except (ObjectVanished, NotPermitted) as error:
             outcome.vanished = str(error)
@@ -264,26 +296,57 @@ class Supervisor:
 
     # Starting
 
-    def _spawn_all(self, report: str, directory: Path, stderr: int) -> None:
+    def _tell_jobs(self, report: str, directory: Path, stderr: int) -> None:
+        """Settle what each process is told; nothing is started yet."""
         plan = self.plan
         self._stderr, self._directory = stderr, directory
         spawn.warm_up({(self.systems[p.system].roles, p.role) for p in plan.processes})
         told = jobs.jobs(
-            plan, self.systems, self.addresses, report, self.run_dir, self.direct is not None
+            plan,
+            self.systems,
+            self.addresses,
+            report,
+            self.run_dir,
+            self.files,
+            self.direct is not None,
         )
         self._jobs = {job["name"]: job for job in told}
-        self.tell("spawning", processes=len(told))
+
+    def _spawn(self, wanted: set[str]) -> None:
+        """Start these processes of the plan."""
+        chosen = [process for process in self.plan.processes if process.name in wanted]
+        self.tell("spawning", processes=len(chosen))
         pids: list[int] = []
         try:
             # Nothing but forks in this loop: each one makes every page that the launcher writes
             # afterwards cost a copy.
-            for process, job in zip(plan.processes, told, strict=True):
-                pids.append(self._start(process, job))
+            for process in chosen:
+                pids.append(self._start(process, self._jobs[process.name]))
         finally:
-            for process, job, pid in zip(plan.processes, told, pids, strict=False):
-                self._started(process, Path(job["record"]), pid)
+            for process, pid in zip(chosen, pids, strict=False):
+                self._started(process, Path(self._jobs[process.name]["record"]), pid)
+
+    def _await_others(self) -> None:
+        """Wait for what other programs make; raises ``KernelObjectError`` when it does not come."""
+        seconds = self.plan.deadlines.start
+        deadline = time.monotonic() + seconds
+        pause = FIRST_PAUSE
+        while missing := self.others.missing(self.members):
+            if self.interrupts.received or time.monotonic() > deadline:
+                raise KernelObjectError(
+                    f"waited {seconds:g} s for {missing}", "start its maker, or deadlines.start"
+                )
+            self._serve_until(lambda: False, time.monotonic() + pause)
+            pause = min(pause * 1.5, LONGEST_PAUSE)
+        # Who has made it has done its part of the start.
+        self.members.enter("start", "ready")
 
     def _start(self, process: ProcessPlan, job: dict[str, Any]) -> int:
+        if process.program is not None:
+            first = process.name in self.others.first and job["life"] == 0
+            started = programs.start(job, self._stderr, self._directory, first=first)
+            self.programs.append(started)
+            return started.pid
         if process.spawn == "exec":
             return spawn.execute(job, self._stderr, self._directory)
         return spawn.fork(job, self._stderr)
@@ -294,14 +357,16 @@ class Supervisor:
         pid = self._start(process, job)
         outcome = ProcessOutcome(
             job["name"], process.role, process.system, job["index"], pid, phase="start",
-            life=life, first=process.index,
+            life=life, first=process.index, level=process.level,
         )  # fmt: skip
         self.members.watch(Member(outcome, process.group, Path(job["record"]), process.name))
         self.ledger.process(pid, names.start_time(pid), job["name"])
         self.tell("process_started", process=job["name"], pid=pid, spawn=process.spawn)
 
     def _started(self, process: ProcessPlan, record: Path, pid: int) -> None:
-        outcome = ProcessOutcome(process.name, process.role, process.system, process.index, pid)
+        outcome = ProcessOutcome(
+            process.name, process.role, process.system, process.index, pid, level=process.level
+        )
         self.members.watch(Member(outcome, process.group, record))
         self.ledger.process(pid, names.start_time(pid), process.name)
         self.tell("process_started", process=process.name, pid=pid, spawn=process.spawn)

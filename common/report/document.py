@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.history.outcome import Outcome
+from common.report.recovered import recovered
 from common.scenario.plan import Expect, Plan
 from common.verdict.finding import FAILURES, Verdict
 from common.verdict.wording import many
@@ -34,7 +35,9 @@ def run_document(
         "wall_s": measures.get("wall_s", 0.0),
         "findings": [asdict(finding) for finding in verdict.findings],
         "doubts": verdict.doubts,
-        "remarks": remarks + _disturbed(outcome) + _recovered(outcome),
+        "remarks": remarks
+        + _disturbed(outcome)
+        + recovered(plan, outcome, measures.get("unacknowledged")),
         "measures": measures,
         "processes": [asdict(process) for process in outcome.processes],
         "objects": outcome.objects,
@@ -63,20 +66,6 @@ def _disturbed(outcome: Outcome) -> list[str]:
     if outcome.restarts:
         said.append(f"{many(outcome.restarts, 'time')} a process was started anew")
     said += [f"{name} was not started any more: its limit was reached" for name in outcome.given_up]
-    return said
-
-
-def _recovered(outcome: Outcome) -> list[str]:
-    """Say who was given a lock whose owner had died in it: its row may be half written."""
-    said = []
-    for process in outcome.processes:
-        # A summary is what the process says: it may say anything.
-        count = process.summary.get("recovered")
-        if isinstance(count, int) and count:
-            said.append(
-                f"{process.name} was given a lock by an owner that had died in it (EOWNERDEAD), "
-                f"{many(count, 'time')}: the lock is sound, what it guards may be half written"
-            )
     return said
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from common import kinds
 from common.kinds import nearest
-from common.scenario import check_faults, schema
+from common.scenario import check_faults, check_programs, check_recovery, schema, spool
 from common.scenario.groups import Group, Use, groups
 from common.scenario.schedule import STOP
 from common.scenario.shapes import Chosen
@@ -27,12 +27,15 @@ def check(values: Values, reading: Reading, chosen: Mapping[str, System]) -> Non
     members = groups(values, schema.roles(chosen))
     _check_names(members, reading)
     _check_table(values, members, reading, chosen)
+    check_recovery.check(values, members, reading)
     _check_uses(values, members, reading)
     _check_channels(values, members, reading)
     _check_steps(values, members, reading)
     _check_schedule(values, members, reading)
     check_faults.check(values, members, reading)
+    spool.check(values, members, reading)
     _check_options(values, members, reading)
+    check_programs.check(values, members, reading, schema.layout(chosen))
     _check_file(values, reading)
     _check_expectation(values, reading)
 
@@ -67,13 +70,6 @@ def _check_table(
                 f"the role {group.chosen.kind} needs a table, and the scenario has none",
                 "add table: {store: " + (kinds.names(kinds.TABLES) or ("…",))[-1] + "}",
             )
-        rows = values.get("table", {}).get("granularity") == "row"
-        if getattr(group.module, "NEEDS_ROW_LOCKS", False) and declared and not rows:
-            reading.complain(
-                ("processes", group.index, "role"),
-                f"the role {group.chosen.kind} holds the locks of two rows, and the table has one",
-                "add granularity: row to the table",
-            )
         _check_at_once(values, group, reading)
 
 
@@ -83,6 +79,7 @@ def _check_at_once(values: Values, group: Group, reading: Reading) -> None:
     asks = getattr(group.module, "takes_at_once", None)
     if (
         asks is None
+        or values.get("table", {}).get("granularity") != "row"
         or not reading.sound(path)
         or not asks(group.module.Options(**group.chosen.options))
     ):
@@ -263,9 +260,10 @@ def _check_file(values: Values, reading: Reading) -> None:
     if store is not None and "path" in store.options:
         # Kept in the directory of the scenario's runs, and never outside it.
         path = PurePath(store.options["path"])
-        if path.is_absolute() or not path.parts or ".." in path.parts:
+        anywhere = path.is_absolute() and store.options.get("anywhere")
+        if not anywhere and (path.is_absolute() or not path.parts or ".." in path.parts):
             reason = f"{str(path)!r} leads out of the directory of the runs"
-            hint = "a path that does not begin with / and has no .. in it"
+            hint = "a path that does not begin with / and has no .. in it, or anywhere: true"
             reading.complain(("table", "store", "path"), reason, hint)
 
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from common import kinds
+from common.kernel.recovery import STEPS as RECOVERY_STEPS
 from common.scenario import schema
+from common.scenario.commands import CommandShape
 from common.scenario.numbers import Integer, Number
 from common.scenario.shapes import Anything, Choice, Field, ListOf, MapOf, Record
 from common.scenario.values import Boolean, Optional, Shape, Text, Word
@@ -35,7 +37,8 @@ def json_schema(systems: Mapping[str, System]) -> Document:
 def _steps(systems: Mapping[str, System]) -> tuple[str, ...]:
     packages = [system.roles for system in systems.values()] + [kinds.CHANNELS]
     modules = [kinds.load(package, name) for package in packages for name in kinds.names(package)]
-    return tuple(sorted({step for module in modules for step in getattr(module, "STEPS", ())}))
+    steps = {step for module in modules for step in getattr(module, "STEPS", ())}
+    return tuple(sorted({*steps, *RECOVERY_STEPS}))
 
 
 def _describe(shape: Shape) -> Document:
@@ -64,6 +67,9 @@ def _describe(shape: Shape) -> Document:
             return _choice(shape)
         case Anything():
             return {}
+        case CommandShape():
+            word = {"type": "string"}
+            return {"anyOf": [word, {"type": "array", "items": word, "minItems": 1}]}
         case _:
             raise TypeError(f"no schema is known for {shape!r}")
 

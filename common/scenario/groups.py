@@ -8,6 +8,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common import kinds
+from common.kernel.recovery import STEPS as RECOVERY_STEPS
+from common.scenario.commands import PLAIN
 from common.system import System
 
 if TYPE_CHECKING:
@@ -29,7 +31,10 @@ class Use(NamedTuple):
 
 @dataclass(frozen=True)
 class Group:
-    """One entry of ``processes``: ``index`` is its position there."""
+    """One entry of ``processes``: ``index`` is its position there.
+
+    ``recovers``: the scenario's table has recovery.
+    """
 
     index: int
     name: str
@@ -37,6 +42,7 @@ class Group:
     system: System
     module: ModuleType
     chosen: Chosen
+    recovers: bool = False
 
     @property
     def processes(self) -> list[str]:
@@ -49,10 +55,21 @@ class Group:
         return bool(getattr(self.module, "NEEDS_TABLE", False))
 
     @property
+    def spool(self) -> str:
+        """What the role does with the spool: ``send`` (fills it), ``receive``, or "" for nothing."""
+        return str(getattr(self.module, "SPOOL", ""))
+
+    @property
     def delays(self) -> dict[str, dict[str, int]]:
         """The delays that only this group has, by step."""
         delays: dict[str, dict[str, int]] = self.chosen.common.get("delays", {})
         return delays
+
+    @property
+    def plain(self) -> bool:
+        """Whether a program takes the role that knows neither records nor steps."""
+        common = self.chosen.common
+        return "command" in common and common.get("level", PLAIN) == PLAIN
 
     def uses(self) -> Iterator[Use]:
         """Yield each use that this group makes of a channel."""
@@ -66,7 +83,11 @@ class Group:
 
     def steps(self, channels: Mapping[str, Chosen | None]) -> set[str]:
         """Return the steps that these processes go through, those of their channels included."""
+        if self.plain:
+            return set()
         steps = set(getattr(self.module, "STEPS", ()))
+        if self.recovers and self.needs_table:
+            steps |= set(RECOVERY_STEPS)
         for use in self.uses():
             channel = channels.get(use.channel)
             if channel is not None:
@@ -83,5 +104,11 @@ def groups(values: Mapping[str, Any], roles: Mapping[str, System]) -> list[Group
             module = kinds.load(system.roles, chosen.kind)
             name = chosen.common.get("name", chosen.kind)
             count = chosen.common.get("count", 1)
-            found.append(Group(index, name, count, system, module, chosen))
+            found.append(Group(index, name, count, system, module, chosen, recovers(values)))
     return found
+
+
+def recovers(values: Mapping[str, Any]) -> bool:
+    """Say whether the table of a scenario that was read has recovery."""
+    chosen = (values.get("table") or {}).get("recovery")
+    return chosen is not None and chosen.kind != "none"

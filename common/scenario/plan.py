@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from common import kinds
 from common.errors import UsageError
+from common.scenario.commands import PLAIN
 from common.scenario.faults import FaultPlan, Restart, faults, restart
 from common.scenario.groups import Group, groups
 from common.scenario.schedule import Schedule, moves_of
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 # What one lock of the table guards: all of it, or one row.
 GRANULARITIES = ("table", "row")
+# What becomes of an operation that a dead holder of the lock left half done.
+RECOVERIES = ("none", "undo", "finish")
+# Stands among the channels that a group uses; no channel can have this name.
+THE_SPOOL = "the spool"
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class TablePlan:
     """The shared table: where it is kept, what guards it, and its first contents.
 
     ``granularity`` is ``table`` where one lock guards all rows, ``row`` where each has its own.
+    ``recovery`` says what the next holder does with what a dead one left half done.
     """
 
     store: Part
@@ -44,6 +50,7 @@ class TablePlan:
     names: list[str]
     rows: list[list[float]]
     granularity: str = "table"
+    recovery: str = "none"
 
 
 @dataclass(frozen=True)
@@ -66,8 +73,43 @@ class PaperPlan:
 
 
 @dataclass(frozen=True)
+class SpoolPlan:
+    """The spool of a run: what it promises of a job whose printer dies, and whose printing fails.
+
+    See :mod:`common.kernel.spool` for the words. ``retries`` bounds how often a job is printed
+    again after a failure, ``back_off`` (s) is how long it is held before. With ``path``, below the
+    directory of the scenario's runs, it outlives the run.
+    """
+
+    promise: str
+    on_error: str
+    retries: int = 3
+    back_off: float = 0.0
+    path: str | None = None
+
+
+@dataclass(frozen=True)
+class ProgramPlan:
+    """A program that takes a role: its words, where it works, and what it knows (``level``).
+
+    ``lines`` is what a plain one reads on its standard input. ``changes`` is what these make of
+    the stock of each row, and ``balance`` what they leave its teller; None where nobody can tell.
+    """
+
+    words: list[str]
+    directory: str
+    level: str
+    lines: str = ""
+    changes: list[float] | None = None
+    balance: float | None = None
+
+
+@dataclass(frozen=True)
 class ProcessPlan:
-    """One process: its role with options, its own seed, its delays by step (see steps)."""
+    """One process: its role with options, its own seed, its delays by step (see steps).
+
+    ``program`` is the one that takes the role, where it is not the lab's own.
+    """
 
     name: str
     group: str
@@ -78,6 +120,17 @@ class ProcessPlan:
     options: dict[str, Any]
     delays: dict[str, dict[str, int]]
     spawn: str
+    program: ProgramPlan | None = None
+
+    @property
+    def level(self) -> str:
+        """What a program that takes the role knows of the lab; "" for the lab's own."""
+        return "" if self.program is None else self.program.level
+
+    @property
+    def plain(self) -> bool:
+        """Whether a program takes the role that writes no history."""
+        return self.level == PLAIN
 
 
 @dataclass(frozen=True)
@@ -138,6 +191,7 @@ class Plan:
     settings: dict[str, Any] = field(default_factory=dict)
     schedule: Schedule | None = None
     faults: list[FaultPlan] = field(default_factory=list)
+    spool: SpoolPlan | None = None
 
     def group(self, name: str) -> GroupPlan:
         """Return the group called ``name``; raises ``KeyError``."""
@@ -179,22 +233,24 @@ def plan(
     members = groups(values, roles)
     paper = values.get("paper")
     moves = values.get("schedule")
+    table = _table(values, [systems[system] for system in planned.systems])
     return Plan(
         scenario=scenario.name,
         source=scenario.source,
         variant=name,
         seed=seed,
         systems=list(planned.systems),
-        table=_table(values, [systems[system] for system in planned.systems]),
+        table=table,
         channels=_channels(values, members),
         paper=None if paper is None else PaperPlan(_lock(paper)),
         groups=[_group(group) for group in members],
-        processes=_processes(values, members, seed),
+        processes=_processes(values, members, seed, table),
         deadlines=Deadlines(**values.get("deadlines", {})),
         expect=Expect(**values.get("expect", {})),
         settings=dict(planned.settings),
         schedule=None if moves is None else Schedule([list(move) for move in moves_of(moves)]),
         faults=faults(values),
+        spool=SpoolPlan(**values["spool"]) if values.get("spool") else None,
     )
 
 
@@ -228,7 +284,15 @@ def _table(values: Mapping[str, Any], systems: list[System]) -> TablePlan | None
         list(layout.rows),
         rows,
         table.get("granularity", GRANULARITIES[0]),
+        _recovery(table.get("recovery")),
     )
+
+
+def _recovery(chosen: Chosen | None) -> str:
+    if chosen is None or chosen.kind == "none":
+        return RECOVERIES[0]
+    half_done: str = chosen.options.get("half_done", "undo")
+    return half_done
 
 
 def _channels(values: Mapping[str, Any], members: list[Group]) -> list[ChannelPlan]:
@@ -248,7 +312,9 @@ def _channels(values: Mapping[str, Any], members: list[Group]) -> list[ChannelPl
 
 def _group(group: Group) -> GroupPlan:
     def through(mode: str) -> list[str]:
-        return list(dict.fromkeys(use.channel for use in group.uses() if use.mode == mode))
+        found = dict.fromkeys(use.channel for use in group.uses() if use.mode == mode)
+        # Who takes from the spool is told to finish when all have ended who put something there.
+        return [*found, *([THE_SPOOL] if group.spool == mode else [])]
 
     return GroupPlan(
         name=group.name,
@@ -261,9 +327,12 @@ def _group(group: Group) -> GroupPlan:
     )
 
 
-def _processes(values: Mapping[str, Any], members: list[Group], seed: int) -> list[ProcessPlan]:
+def _processes(
+    values: Mapping[str, Any], members: list[Group], seed: int, table: TablePlan | None
+) -> list[ProcessPlan]:
     processes: list[ProcessPlan] = []
     for group in members:
+        program = _program(group, table)
         steps = group.steps(values.get("channels", {}))
         shared = {step: d for step, d in values.get("delays", {}).items() if step in steps}
         for name in group.processes:
@@ -279,6 +348,23 @@ def _processes(values: Mapping[str, Any], members: list[Group], seed: int) -> li
                     options=asdict(group.module.Options(**group.chosen.options)),
                     delays={**shared, **group.delays},
                     spawn=group.chosen.common.get("spawn", values.get("spawn", "fork")),
+                    program=program,
                 )
             )
     return processes
+
+
+def _program(group: Group, table: TablePlan | None) -> ProgramPlan | None:
+    command = group.chosen.common.get("command")
+    if command is None:
+        return None
+    options = group.module.Options(**group.chosen.options)
+    level = group.chosen.common.get("level", PLAIN)
+    # A role whose work is settled beforehand says what it reads, and what comes of it.
+    read = getattr(group.module, "standard_input", None)
+    promise = getattr(group.module, "promised", None)
+    lines = read(options) if read is not None and level == PLAIN else ""
+    changes, balance = None, None
+    if promise is not None and table is not None:
+        changes, balance = promise(options, table.rows)
+    return ProgramPlan(command.words, command.directory, level, lines, changes, balance)

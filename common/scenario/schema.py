@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from common import kinds
+from common.scenario import spool
+from common.scenario.commands import LEVELS, PLAIN, CommandShape
 from common.scenario.declared import fields_of
 from common.scenario.fault_shapes import RESTART, trigger_fields
 from common.scenario.numbers import Integer, Number
-from common.scenario.plan import GRANULARITIES
+from common.scenario.plan import GRANULARITIES, RECOVERIES
 from common.scenario.shapes import Anything, Choice, Field, ListOf, MapOf, Record
 from common.scenario.values import Shape, Text, Word
 from common.system import GRAIN, LARGEST_EXACT, System, TableLayout
@@ -29,6 +31,21 @@ LARGEST_SEED = 2**63 - 1
 DAY = 86_400.0
 
 ANYTHING = Anything()
+
+_RECOVERY: dict[str, tuple[str, dict[str, Field]]] = {
+    "none": ("Nothing: it stays as it is, and nobody is told.", {}),
+    "intent": (
+        "Who changes the table says so before, behind it: the next holder undoes or finishes it.",
+        {
+            "half_done": Field(
+                Word(RECOVERIES[1:], "way to end it"),
+                "Whether a half-done operation is undone or finished.",
+                default=RECOVERIES[1],
+            )
+        },
+    ),
+}
+_RECOVERIES = (lambda kind: _RECOVERY[kind][1], lambda kind: _RECOVERY[kind][0])
 
 DELAY = Record(
     {
@@ -105,6 +122,7 @@ def scenario(
                 Record({"lock": _lock("What guards the paper.")}, "the paper"),
                 "One paper that all printers print on.",
             ),
+            "spool": Field(spool.SPOOL, "The spool: jobs on disk, with a promise for each."),
             "processes": Field(
                 ListOf(_process(chosen, delays), minimum=1), "The processes, in groups.", True
             ),
@@ -181,6 +199,11 @@ def _table(table: TableLayout | None) -> Shape:
                 "What one lock guards: the whole table, or one row.",
                 default=GRANULARITIES[0],
             ),
+            "recovery": Field(
+                Choice("kind", "recovery", tuple(_RECOVERY), *_RECOVERIES),
+                "What becomes of an operation that a dead holder of the lock left half done.",
+                default="none",
+            ),
             "rows": Field(
                 Record({name: Field(row, f"The row {name}.") for name in rows}, "the table"),
                 "First contents that differ from the system's own.",
@@ -212,6 +235,15 @@ def _process(chosen: Mapping[str, System], delays: MapOf) -> Choice:
             "name": Field(NAME, "The name of the group; the role when absent."),
             "delays": Field(delays, "Delays of these processes, by step."),
             "spawn": Field(Word(SPAWN, "way to start a process"), "How these are made."),
+            "command": Field(
+                CommandShape(),
+                "A program that takes the role: its path, or a list of it and its arguments.",
+            ),
+            "level": Field(
+                Word(LEVELS, "level"),
+                "What that program knows: `plain` the table and its key, `recorded` the history.",
+                default=PLAIN,
+            ),
             "restart": Field(RESTART, "Start one anew that was killed or failed, so often."),
         },
         shorthand=False,

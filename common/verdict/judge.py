@@ -16,7 +16,7 @@ from common.history import overlap
 from common.history.case import Case
 from common.history.measure import measure
 from common.scenario.plan import ChannelPlan
-from common.verdict import balance, completeness, handling, sightings
+from common.verdict import balance, completeness, handling, recoveries, sightings
 from common.verdict.evidence import Result
 from common.verdict.finding import KINDS, Verdict
 
@@ -40,6 +40,7 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
         "completeness": completeness.check,
         "handling": handling.check,
         "sightings": sightings.check,
+        "recoveries": recoveries.check,
     }
     names = ["measure", *kinds.names(kinds.PROPERTIES), *checks]
 
@@ -60,6 +61,8 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
     for name, ask in checks.items():
         begin(name)
         result.doubts += _protected(name, partial(ask, case), result) or []
+    if case.plan.table is not None and case.plan.table.recovery != "none":
+        measures["recovery"] = recoveries.tally(case.outcome.recoveries)
     if case.outcome.interrupted is not None:
         measures["interrupted"] = case.outcome.interrupted
     if not result.findings and not result.doubts:

@@ -100,6 +100,8 @@ struct lab_touch {
     void *of;
 };
 
+/* What a scenario declares for a step: a pause in which others may come in (microseconds). */
+struct lab_delay { char step[32]; double sleep, jitter, spin; long yields; };
 struct lab_fault { long number, at, every, passed; double probability; char step[32]; };
 
 struct lab {
@@ -135,8 +137,11 @@ struct lab {
     char cells[LAB_ROWS * 3][32];
     struct lab_lock lock[LAB_ROWS];
 
+    struct lab_delay delays[LAB_FAULTS];
+    int delay_count;
     struct lab_fault faults[LAB_FAULTS];
     int fault_count;
+    void (*restart)(struct lab *lab); /* of what lab_channels.h has open */
     char summary[1024];
 };
 
@@ -430,10 +435,8 @@ static inline size_t lab_hear(struct lab *lab, char *message, size_t size)
     ssize_t got;
     while ((got = recv(lab->report, message, size - 1, 0)) < 0 && errno == EINTR)
         continue;
-    if (got <= 0)
-        exit(1); /* the launcher is gone */
-    message[got] = 0;
-    return (size_t)got;
+    message[got < 0 ? 0 : got] = 0; /* nothing: the launcher is gone */
+    return got < 0 ? 0 : (size_t)got;
 }
 
 static inline double lab_draw(uint64_t *state)
@@ -478,6 +481,40 @@ static inline const char *lab_json(const char *object, const char *key)
     snprintf(quoted, sizeof quoted, "\"%s\":", key);
     const char *found = strstr(object, quoted);
     return found ? found + strlen(quoted) + strspn(found + strlen(quoted), " \"") : "0";
+}
+
+static inline void lab_read_delays(struct lab *lab, const char *map)
+{
+    char object[1024];
+    /* {"write": {"sleep_us": 100}, …}: every step stands in quotes before its brace. */
+    for (const char *at = map ? strchr(map, '"') : NULL; at && lab->delay_count < LAB_FAULTS;
+         at = strchr(strchr(at, '}'), '"')) {
+        struct lab_delay *delay = &lab->delays[lab->delay_count++];
+        snprintf(delay->step, sizeof delay->step, "%.*s", (int)strcspn(at + 1, "\""), at + 1);
+        if (!(at = strchr(at, '{')) || !strchr(at, '}'))
+            return;
+        snprintf(object, sizeof object, "%.*s", (int)strcspn(at, "}"), at);
+        delay->sleep = atof(lab_json(object, "sleep_us")) / 1e6;
+        delay->jitter = atof(lab_json(object, "jitter_us")) / 1e6;
+        delay->spin = atof(lab_json(object, "spin_us")) / 1e6;
+        delay->yields = atol(lab_json(object, "yields"));
+    }
+}
+
+static inline void lab_delay(struct lab *lab, const char *step)
+{
+    for (int n = 0; n < lab->delay_count; n++) {
+        struct lab_delay *delay = &lab->delays[n];
+        if (strcmp(delay->step, step))
+            continue;
+        struct timespec pause = lab_after(delay->sleep + delay->jitter * lab_draw(&lab->chance));
+        while (delay->sleep + delay->jitter > 0 && nanosleep(&pause, &pause) && errno == EINTR)
+            continue;
+        for (long yield = 0; yield < delay->yields; yield++)
+            sched_yield();
+        for (double until = lab_now() + delay->spin; delay->spin > 0 && lab_now() < until;)
+            continue;
+    }
 }
 
 static inline void lab_read_faults(struct lab *lab, const char *list)
@@ -562,6 +599,8 @@ static inline int lab_stand(struct lab *lab, const char *step, const struct lab_
                 }
             }
         }
+    } else { /* under a schedule nothing runs beside this process: a delay would only cost time */
+        lab_delay(lab, step);
     }
     lab_fault(lab, step);
     return 0;
@@ -1154,6 +1193,7 @@ static inline void lab_open(struct lab *lab)
         if (!lab->record_path)
             lab_fail(lab, "ProcessError", "LAB_RECORD is not set");
         lab_history(lab);
+        lab_read_delays(lab, getenv("LAB_DELAYS"));
         lab_read_faults(lab, getenv("LAB_FAULTS"));
     }
     if (getenv("LAB_TABLE_KIND") || !report) {
@@ -1192,6 +1232,8 @@ static inline void lab_again(struct lab *lab)
     lab->begun = lab->finishing = lab->stopped = 0;
     lab->random = lab->seed;
     lab->summary[0] = 0;
+    if (lab->restart)
+        lab->restart(lab);
 }
 
 /* Say what came of it; under a schedule wait for whether it is to be done again. */
@@ -1230,13 +1272,16 @@ static inline int lab_run(struct lab *lab, void (*work)(struct lab *lab))
     lab->armed = 1;
     do {
         /* A schedule may send this process away from any step: then it comes back here. */
-        int left = setjmp(lab->leaving);
-        if (!left)
+        if (setjmp(lab->leaving) == 0) {
             work(lab);
-        if (!left && lab->begun)
-            lab_fail(lab, "ProcessError", "the work is over, but its last operation has no lab_end");
-        more = lab_over(lab, left);
-        lab_again(lab);
+            if (lab->begun)
+                lab_fail(lab, "ProcessError", "its last operation has no lab_end");
+            more = lab_over(lab, 0);
+        } else {
+            more = lab_over(lab, 1);
+        }
+        if (more)
+            lab_again(lab);
     } while (more);
     return 0;
 }

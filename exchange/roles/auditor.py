@@ -15,6 +15,7 @@ from exchange.layout import BUY, ROWS, SELL, STOCK, WIDTH
 from exchange.operations import READ_ROW
 
 NEEDS_TABLE = True
+READS_ONLY = True
 ENDLESS = "snapshots"
 STEPS = ("acquire", "read", "release")
 BEGINS = "acquire"

@@ -1,4 +1,4 @@
-"""A teller who turns one currency into another, and holds the locks of both rows meanwhile."""
+"""A teller who turns one currency into another, and holds what guards both rows meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from common.kernel.touch import Touch
 from common.options import option
 from common.process.context import Context
 from common.process.turns import Stop
-from common.system import GRAIN
+from common.system import GRAIN, LARGEST_EXACT
 from exchange import amounts
 from exchange.layout import BALANCE, ROWS, STOCK, WIDTH
 from exchange.layout import BUY as BUY_RATE
@@ -20,8 +20,6 @@ from exchange.layout import SELL as SELL_RATE
 from exchange.operations import BUY, SELL
 
 NEEDS_TABLE = True
-# It holds two locks at once: one for the whole table would be waited for by its own holder.
-NEEDS_ROW_LOCKS = True
 ENDLESS = "operations"
 STEPS = ("acquire", "check", "read", "write", "release")
 BEGINS = "acquire"
@@ -71,11 +69,7 @@ def records(options: Options) -> int:
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open table and locks; returns what to do once the gate is open."""
     rows = [ROWS.index(options.sells), ROWS.index(options.buys)]
-    if takes_at_once(options):
-        locks = [context.table_locks_at_once(rows)]
-    else:
-        order = sorted(rows) if options.order == SORTED else rows
-        locks = [context.table_lock(row) for row in order]
+    locks = _locks(context, rows, options.order)
     both = _Both(context, rows, options.balance)
     drawn = amounts.portions(context.random, options.operations, rows[:1], 1.0, options.largest)
 
@@ -89,10 +83,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
                     asked = 0
                 if not asked:
                     return {"balance": both.balance, "done": both.done}
-                item = context.item(2 * tried + 1)
-                proceeds = both.sell(asked, item, amount)
-                if proceeds is not None:
-                    both.buy(asked, item + 1, proceeds)
+                both.convert(asked, context.item(2 * tried + 1), amount)
                 _give(context, locks)
                 tried += 1
             context.progress(tried)
@@ -102,17 +93,20 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
 
 
 class _Both:
-    """The two rows, used by whoever holds the locks of both, and a private ``balance``.
+    """The two rows, used by whoever holds what guards them both, and a private ``balance``.
 
-    ``done`` counts the sales and purchases that were not refused.
+    ``done`` counts the sales and purchases that were not refused. Both halves of a conversion are
+    declared before the first one is written: who dies between them leaves a purchase in flight.
     """
 
     def __init__(self, context: Context, rows: list[int], balance: float) -> None:
         self.balance = balance
         self.done = 0
         self._context = context
+        self._recovery = context.recovery
         self._cells = context.table().cells
         self._rows = rows
+        self._stocks = [row * WIDTH + STOCK for row in rows]
         held = [context.lock_number(row) for row in rows]
         self._held = [
             number * (record.HELD_FIRST + record.HELD_LAST) // record.OBJECT for number in held
@@ -121,37 +115,42 @@ class _Both:
         self._reads = [Touch(reads=(f"{name}.stock",)) for name in names]
         self._writes = [Touch(changes=(f"{name}.stock",)) for name in names]
         self._checks = (
-            Touch(reads=(f"{names[0]}.stock", f"{names[0]}.sell")),
+            Touch(reads=(f"{names[0]}.stock", f"{names[0]}.sell", f"{names[1]}.buy")),
             Touch(reads=(f"{names[1]}.buy",)),
         )
 
-    def sell(self, asked: int, item: int, amount: float) -> float | None:
-        """Sell ``amount``; returns the proceeds, or None when the stock is too small."""
+    def convert(self, asked: int, item: int, amount: float) -> None:
+        """Sell ``amount`` if the stock allows it, and buy for the proceeds what they are worth."""
         context, cells, at, row = self._context, self._cells, self._context.at, self._rows[0]
-        entered = context.clock()
-        cell = context.begin(SELL, self._held[0] + row, item, asked, entered, amount)
+        sale = context.begin(SELL, self._held[0] + row, item, asked, context.clock(), amount)
         if at is not None:
             at("check", self._checks[0])
-        checked = cells[row * WIDTH + STOCK]
+        checked = cells[self._stocks[0]]
         if checked < amount:
-            context.recorder.refuse(cell)
-            context.end(cell, checked, 0.0, 0.0, 0.0, context.clock())
-            return None
+            context.recorder.refuse(sale)
+            context.end(sale, checked, 0.0, 0.0, 0.0, context.clock())
+            return
         rate = cells[row * WIDTH + SELL_RATE]
-        read, written = self._change(0, -amount)
-        self.balance += amount * rate
-        context.end(cell, checked, rate, read, written, context.clock())
-        return amount * rate
+        proceeds = amount * rate
+        price = cells[self._rows[1] * WIDTH + BUY_RATE]
+        bought = _worth(proceeds, price)
+        place = self._held[1] + self._rows[1] + record.SECOND_HALF // record.OBJECT
+        purchase = context.begin(BUY, place, item + 1, asked, context.clock(), bought)
+        affordable = self.balance + proceeds >= bought * price
+        read, written = self._change(0, -amount, item, bought if affordable else None)
+        self.balance += proceeds
+        context.end(sale, checked, rate, read, written, context.clock())
+        self._buy(purchase, bought)
+        if self._recovery is not None:
+            self._recovery.commit()
 
-    def buy(self, asked: int, item: int, proceeds: float) -> None:
-        """Buy as much as ``proceeds`` are worth, if the balance allows that."""
-        context, at, row = self._context, self._context.at, self._rows[1]
-        entered = context.clock()
+    def _buy(self, cell: int, amount: float) -> None:
+        """Do the second half, whose record is at ``cell``, if the balance allows it."""
+        context, at = self._context, self._context.at
+        context.recorder.enter(cell, context.clock())
         if at is not None:
             at("check", self._checks[1])
-        rate = self._cells[row * WIDTH + BUY_RATE]
-        amount = max(1, int(proceeds / rate / GRAIN)) * GRAIN
-        cell = context.begin(BUY, self._held[1] + row, item, asked, entered, amount)
+        rate = self._cells[self._rows[1] * WIDTH + BUY_RATE]
         if self.balance < amount * rate:
             context.recorder.refuse(cell)
             context.end(cell, rate, 0.0, 0.0, 0.0, context.clock())
@@ -160,19 +159,46 @@ class _Both:
         read, written = self._change(1, amount)
         context.end(cell, rate, rate, read, written, context.clock())
 
-    def _change(self, which: int, amount: float) -> tuple[float, float]:
-        """Read and write one stock; returns both values."""
-        cells, at = self._cells, self._context.at
-        cell = self._rows[which] * WIDTH + STOCK
+    def _change(
+        self, which: int, amount: float, item: int = 0, then: float | None = None
+    ) -> tuple[float, float]:
+        """Read and write one stock; returns both values.
+
+        For the first half ``then`` is what the second one will add, None if it will be refused.
+        """
+        cells, at, cell = self._cells, self._context.at, self._stocks[which]
         if at is not None:
             at("read", self._reads[which])
         read = cells[cell]
         written = read + amount
+        if self._recovery is not None and not which:
+            changes = [(cell, read, written)]
+            if then is not None:
+                other = cells[self._stocks[1]]
+                changes.append((self._stocks[1], other, other + then))
+            self._recovery.intend(SELL, item, changes)
         if at is not None:
             at("write", self._writes[which])
         cells[cell] = written
         self.done += 1
         return read, written
+
+
+def _worth(proceeds: float, price: float) -> float:
+    """Return how much ``proceeds`` are worth at a price, in whole grains: one at least."""
+    most = int(LARGEST_EXACT / GRAIN)
+    grains = proceeds / price / GRAIN if price else most
+    return max(1, int(min(grains, most))) * GRAIN
+
+
+def _locks(context: Context, rows: list[int], order: str) -> list[Lock]:
+    """Return the locks to take, in this order: one where it guards the whole table."""
+    first, second = (context.table_lock(row) for row in rows)
+    if first is second:
+        return [first]
+    if order == AT_ONCE:
+        return [context.table_locks_at_once(rows)]
+    return [context.table_lock(row) for row in (sorted(rows) if order == SORTED else rows)]
 
 
 def _take(context: Context, locks: list[Lock]) -> int:

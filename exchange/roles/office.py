@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -40,10 +38,6 @@ class Options:
     )
     hangs_up_every: int = option(
         0, about="Of so many calls one is done and never answered: it hangs up; 0: none.",
-        minimum=0, maximum=1_000_000,
-    )  # fmt: skip
-    dies_after: int = option(
-        0, about="It kills itself after the work of this call, before the answer; 0: never.",
         minimum=0, maximum=1_000_000,
     )  # fmt: skip
 
@@ -109,8 +103,6 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
                 done += traded
             if at is not None:
                 at("send", line.replying)
-            if calls == options.dies_after:
-                os.kill(os.getpid(), signal.SIGKILL)
             if options.hangs_up_every and calls % options.hangs_up_every == 0:
                 line.hang_up()
                 continue

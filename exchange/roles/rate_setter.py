@@ -15,6 +15,7 @@ from exchange.layout import BUY, ROWS, SELL, WIDTH
 from exchange.operations import SET_RATES
 
 NEEDS_TABLE = True
+CHANGES_RATES = True
 ENDLESS = "changes"
 STEPS = ("acquire", "write", "release")
 BEGINS = "acquire"
@@ -49,6 +50,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     writes_buy = Touch(changes=(f"{options.currency}.buy",))
     base = row * WIDTH
     sell, buy = cells[base + SELL], cells[base + BUY]
+    recovery = context.recovery
 
     def change() -> dict[str, Any]:
         done = 0
@@ -63,12 +65,17 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             asked = clock()
             lock.acquire()
             cell = context.begin(SET_RATES, held + row, 0, asked, clock(), new_sell)
+            if recovery is not None:
+                changes = (base + SELL, new_sell), (base + BUY, new_buy)
+                recovery.intend(SET_RATES, 0, [(at_, cells[at_], new) for at_, new in changes])
             if at is not None:
                 at("write", writes_sell)
             cells[base + SELL] = new_sell
             if at is not None:
                 at("write", writes_buy)
             cells[base + BUY] = new_buy
+            if recovery is not None:
+                recovery.commit()
             context.end(cell, new_buy, 0.0, 0.0, 0.0, clock())
             if at is not None:
                 at("release", lock.giving)

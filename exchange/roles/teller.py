@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,11 @@ from common.errors import UsageError
 from common.options import option
 from common.process.context import Context
 from common.process.turns import Stop
+from exchange import sheet
 from exchange.desk import STEPS as DESK_STEPS
 from exchange.desk import Desk
 from exchange.layout import BALANCE
-from exchange.lines import parse
+from exchange.lines import Line, parse
 
 NEEDS_TABLE = True
 STEPS = DESK_STEPS
@@ -28,6 +29,33 @@ class Options:
     balance: float = option(
         BALANCE, about="The private balance to begin with.", minimum=0, maximum=1e12
     )
+
+
+def standard_input(options: Options) -> str:
+    """Return what a program in this role reads (lecture: ``while (fgets(line, 80, stdin))``)."""
+    return "".join(f"{line}\n" for line in options.lines)
+
+
+def promised(options: Options, rows: Sequence[Sequence[float]]) -> tuple[list[float], float]:
+    """Return what the lines make of each row's stock, and of the balance, if none is refused."""
+    return sheet.promised(_orders(options), rows, options.balance)
+
+
+def risks(
+    options: Options, rows: Sequence[Sequence[float]], sold: Mapping[int, float], unknown: str
+) -> dict[str, str]:
+    """Return why a line may be refused, or not, as it happens (see :mod:`exchange.sheet`)."""
+    found = sheet.risks(_orders(options), rows, options.balance, sold, unknown)
+    return {f"lines.{number}": reason for number, reason in found.items()}
+
+
+def most_sold(options: Options) -> dict[int, float]:
+    """Return the most that this role may sell, by row."""
+    return sheet.sold(_orders(options))
+
+
+def _orders(options: Options) -> list[Line]:
+    return [parse(line) for line in options.lines]
 
 
 def check(options: Options) -> dict[str, str]:

@@ -57,6 +57,14 @@ class Options:
     )  # fmt: skip
 
 
+def most_sold(options: Options) -> dict[int, float]:
+    """Return more than this role can sell, by row; without end where it works without end."""
+    if not options.sell_share:
+        return {}
+    most = float(options.operations or float("inf")) * (options.largest + 1)
+    return dict.fromkeys(amounts.row_numbers(options.currencies), most)
+
+
 def records(options: Options) -> int:
     """Return how many records this role will write, as far as it is known."""
     return options.operations * (2 if options.receipts else 1) or 1024

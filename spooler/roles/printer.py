@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,8 @@ from common.kernel.touch import Touch
 from common.options import option
 from common.process.context import Context
 from spooler.messages import SIZE
-from spooler.operations import PAGE, PRINT
+from spooler.operations import PRINT
+from spooler.printing import page_printer, sheet_of
 from spooler.taking import open_source
 
 STEPS = ("receive", "acquire", "print", "release")
@@ -34,22 +34,10 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open the channel and the paper; returns what to do once the gate is open."""
     take = open_source(context, options.source)
     page_file, lock = context.paper()
-    sheet = 0 if context.addresses["paper"] else context.index % 255 + 1
+    sheet, print_page = sheet_of(context), page_printer(context, page_file)
     clock, at = context.clock, context.at
     # A paper of its own is nobody else's business.
     sheet_touch = None if sheet else Touch(changes=("the paper",))
-
-    def print_page(item: int, number: int, pages: int, letters: bytes) -> None:
-        text = letters.decode("ascii", "backslashreplace")
-        line = f"[job {item:012x} page {number}/{pages}] {text}\n".encode()
-        asked = clock()
-        try:
-            written = os.write(page_file, line)
-        except OSError as error:
-            raise MachineError(f"cannot print: {error.strerror}") from None
-        cell = context.begin(PAGE, sheet, item, asked, asked, float(number))
-        offset = os.lseek(page_file, 0, os.SEEK_CUR)
-        context.end(cell, float(pages), float(offset - written), float(written), 0.0, clock())
 
     def serve() -> dict[str, Any]:
         printed = 0
@@ -62,9 +50,12 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
                 lock.acquire()
             entered = clock()
             for number in range(1, job.pages + 1):
-                if at is not None:
-                    at("print", sheet_touch)
-                print_page(job.item, number, job.pages, job.letters)
+                try:
+                    if at is not None:
+                        at("print", sheet_touch)
+                    print_page(job, number)
+                except OSError as error:
+                    raise MachineError(f"cannot print: {error.strerror}") from None
             cell = context.begin(PRINT, sheet, job.item, asked, entered, taken.declared)
             context.end(cell, taken.seen, float(job.priority), 0.0, 0.0, clock())
             if at is not None:

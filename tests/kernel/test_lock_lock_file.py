@@ -11,8 +11,8 @@ import pytest
 
 from common import names
 from common.errors import NotPermitted, ObjectVanished
-from common.kernel.leftovers import remove_dead
 from common.kernel.ledger import Ledger, read_ledger, remove_directory
+from common.kernel.leftovers import remove_dead
 from common.kernel.locks import lock_file
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
@@ -85,8 +85,10 @@ def test_a_planted_link_is_not_followed(address: dict[str, str], tmp_path: Path)
     target = tmp_path / "target"
     Path(address["path"]).symlink_to(target)
     lock = lock_file.attach(address, Wait(0.1), "the till")
+    take = lock.quick.take
+    assert take is not None
     with pytest.raises(FileExistsError):
-        lock.quick.take()
+        take()
     assert lock_file.holder(address) is None
     assert not target.exists()
     Path(address["path"]).unlink()
@@ -103,7 +105,7 @@ def test_without_its_directory_there_is_no_lock(address: dict[str, str], wait: W
 
 
 def test_what_a_dead_run_left_held_is_cleaned(
-    fork: Fork, wait: Wait, tmp_path: Path, kernel_clean: None
+    fork: Fork, wait: Wait, tmp_path: Path, runtime_directory: Path, kernel_clean: None
 ) -> None:
     """It was never made by the launcher, and is in its ledger all the same."""
 
@@ -114,7 +116,7 @@ def test_what_a_dead_run_left_held_is_cleaned(
         lock_file.attach(address, wait, "the till").acquire()
 
     assert fork(run).ended() == 0
-    (directory,) = names.runtime_directories()
+    (directory,) = runtime_directory.iterdir()
     state = read_ledger(directory)
     path = Path(str(state.entries[0].name))
     assert path.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.launching import ROOT, SECONDS, launch, still_there
+from common import names
+from tests.launching import ROOT, SECONDS, command, launch, still_there
 from tests.opened import MURDER, Exchange, ended
 
 
@@ -18,7 +21,8 @@ def test_ps_lists_a_live_run_with_commands_that_work(exchange: Exchange) -> None
     run = exchange.listed()
     assert run["alive"]
     assert run["scenario"] == "exchange/open_for_business"
-    assert len(run["processes"]) == 3
+    named = [process["name"] for process in run["processes"]]
+    assert named == ["guard", "trader-0", "trader-1", "trader-2"]
     assert {entry["kind"] for entry in run["objects"]} == {"sysv_shm", "sysv_sem", "socket"}
     for entry in run["objects"]:
         shown = subprocess.run(entry["command"].split(), capture_output=True, check=False)
@@ -98,3 +102,94 @@ def test_keep_leaves_the_objects_for_ipcs_and_clean_takes_them(tmp_path: Path) -
     assert still_there(run["objects"]) == run["objects"]
     launch("clean")
     assert still_there(run["objects"]) == []
+
+
+BACKGROUND = {
+    "in its group": "sleep 1000 & echo $! > {0}; exec cat",
+    "in a session of its own": "setsid sh -c 'echo $$ > {0}; exec sleep 1000' & cat",
+    "twice removed": "(setsid sh -c 'setsid sleep 1000 & echo $! > {0}' &) ; cat",
+}
+
+
+def with_background(tmp_path: Path, line: str, *words: str) -> tuple[subprocess.Popen[str], int]:
+    """Start a run whose command leaves a process in the background; returns launcher and pid."""
+    note = tmp_path / "pid"
+    os.mkfifo(note)
+    launcher = subprocess.Popen(
+        command(
+            "run", str(ROOT / "configs/spooler/popen.yaml"), "--out", str(tmp_path / "runs"),
+            "--variant", "turns", "--json", *words,
+            "--set", f"channels.jobs.command={json.dumps(line.format(note))}",
+        ),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    return launcher, int(note.read_text())
+
+
+@pytest.mark.parametrize("line", BACKGROUND.values(), ids=BACKGROUND)
+def test_what_a_command_left_in_the_background_ends_with_a_murdered_launcher(
+    line: str, tmp_path: Path
+) -> None:
+    """The kernel kills the shell with its launcher, and not what it started: the guard does."""
+    launcher, pid = with_background(tmp_path, line, "--set", "delays.read.sleep_us=1000000")
+    assert names.start_time(pid) is not None
+    launcher.kill()
+    launcher.communicate(timeout=SECONDS)
+    assert ended(pid, SECONDS)
+    (run,) = launch("ps", "--json").document["runs"]
+    launch("clean")
+    assert still_there(run["objects"]) == []
+
+
+def test_clean_ends_what_is_left_where_the_guard_was_killed_too(tmp_path: Path) -> None:
+    """``ps`` shows it, ``clean`` ends it and says so."""
+    line = BACKGROUND["in a session of its own"]
+    launcher, pid = with_background(tmp_path, line, "--set", "delays.read.sleep_us=1000000")
+    (run,) = launch("ps", "--json").document["runs"]
+    (guard,) = [process["pid"] for process in run["processes"] if process["name"] == "guard"]
+    os.kill(guard, signal.SIGKILL)
+    launcher.kill()
+    launcher.wait()
+    (run,) = launch("ps", "--json").document["runs"]
+    assert pid in [process["pid"] for process in run["processes"]]
+    cleaned = launch("clean", "--json").document
+    assert f"ended process {pid}, which the run had left" in cleaned["ended"]
+    assert names.start_time(pid) is None
+    # Only now the pipes come to their end: what was left had them open.
+    launcher.communicate(timeout=SECONDS)
+    assert still_there(run["objects"]) == []
+
+
+@pytest.mark.parametrize("line", BACKGROUND.values(), ids=BACKGROUND)
+def test_what_a_command_left_in_the_background_ends_with_its_run(line: str, tmp_path: Path) -> None:
+    """Also where it went into a session of its own: then there is a warning."""
+    launcher, pid = with_background(tmp_path, line)
+    out, err = launcher.communicate(timeout=SECONDS)
+    assert launcher.returncode == 0, err
+    assert names.start_time(pid) is None
+    assert ("stray_ended" in err) is (line != BACKGROUND["in its group"])
+    assert json.loads(out)["leaks"] == []
+
+
+def test_the_next_start_cleans_after_a_dead_run_and_says_so(exchange: Exchange) -> None:
+    """By its ledger, before it makes anything of its own."""
+    run = exchange.listed()
+    exchange.launcher.kill()
+    exchange.launcher.wait()
+    assert all(ended(process["pid"], SECONDS) for process in run["processes"])
+    script = str(ROOT / "configs/exchange/script.yaml")
+    done = launch("run", script, "--out", str(exchange.out), "--log", "events")
+    assert done.status == 0, done.err
+    assert done.err.index("dead_run_cleaned") < done.err.index("object_made")
+    assert still_there(run["objects"]) == []
+    assert launch("ps", "--json").document["runs"] == []
+
+
+def test_the_next_start_leaves_what_was_kept_on_purpose(tmp_path: Path) -> None:
+    """``--keep`` is for looking at it, however long that takes; only ``clean`` removes it."""
+    script, out = str(ROOT / "configs/exchange/script.yaml"), ("--out", str(tmp_path), "--json")
+    kept = launch("run", script, "--keep", *out).document["objects"]
+    launch("run", script, *out)
+    assert still_there(kept) == kept
+    launch("clean")
+    assert still_there(kept) == []

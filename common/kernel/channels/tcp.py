@@ -34,6 +34,9 @@ ONE_LINE = False
 # What was sent may be on its way for a while: acknowledged, delayed, or handed to ksoftirqd.
 WALKABLE = False
 
+# A receiver inherits the socket that the launcher bound; a sender finds it by its name.
+INHERITED = ("receive", "answer")
+
 
 @dataclass(frozen=True)
 class Options:

@@ -37,6 +37,9 @@ WALKABLE = False
 _MOST = 65535 - 20 - 8
 _LARGEST = _MOST - sockets.TOKEN_BYTES
 
+# A receiver inherits the socket that the launcher bound; a sender finds it by its name.
+INHERITED = ("receive", "answer")
+
 
 @dataclass(frozen=True)
 class Options:

@@ -29,6 +29,9 @@ OBJECTS: dict[str, int] = {}
 # The kernel synchronises: there is nothing here for a lock to guard.
 GUARDED = False
 
+# A receiver inherits the socket that the launcher bound; a sender finds it by its name.
+INHERITED = ("receive", "answer")
+
 
 @dataclass(frozen=True)
 class Options:

@@ -46,6 +46,9 @@ ANSWERS = True
 # So many messages of one connection, then it is another one's turn.
 _IN_A_ROW = 64
 
+# A receiver inherits the socket that the launcher bound; a sender finds it by its name.
+INHERITED = ("receive", "answer")
+
 
 @dataclass(frozen=True)
 class Options:

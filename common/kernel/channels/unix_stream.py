@@ -37,6 +37,9 @@ GUARDED = False
 # Order is kept among the messages of one sender; connections are read in any order.
 ONE_LINE = False
 
+# A receiver inherits the socket that the launcher bound; a sender finds it by its name.
+INHERITED = ("receive", "answer")
+
 
 @dataclass(frozen=True)
 class Options:

@@ -7,13 +7,12 @@ any process. That it does not outlive its holder is an open question of CPython 
 
 from __future__ import annotations
 
+# What multiprocessing.Lock is inside: its acquire and release are this object's own.
+from _multiprocessing import SemLock
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
-
-# What multiprocessing.Lock is inside: its acquire and release are this object's own.
-from _multiprocessing import SemLock
 
 from common.errors import KernelObjectError, NotPermitted, ObjectVanished
 from common.kernel import posix, touch

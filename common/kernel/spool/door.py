@@ -41,7 +41,7 @@ class Door:
 
     def stand(self, wait: Wait, seconds: float) -> None:
         """Wait until it is open, at most so many seconds, or until told to finish."""
-        with wait.standing(self._what) as deadline:
+        with wait.standing(self._what):
             left = seconds
             while left > 0 and not wait.finishing:
                 pause = min(left, TICK)
@@ -53,7 +53,6 @@ class Door:
                         raise self._vanished() from None
                     raise KernelObjectError(f"{self._what}: {error.strerror}") from None
                 left -= pause
-            del deadline
 
     def _set(self, value: int) -> None:
         try:

@@ -57,9 +57,7 @@ def parse(path: str) -> Entry | None:
     if found is None:
         return None
     rank, line, item, claims, failures, tail = found.groups()
-    return Entry(
-        state, int(rank), int(line), int(item, 16), int(claims), int(failures), tail or ""
-    )
+    return Entry(state, int(rank), int(line), int(item, 16), int(claims), int(failures), tail or "")
 
 
 def rank_of(priority: int) -> int:

@@ -1,9 +1,11 @@
 """Shared memory to keep a table in: one file a kind. Each has ``Options``, ``make``, ``attach``.
 
-- ``make(options, size, maker) -> Address``: the launcher creates ``size`` bytes or more, zeroed
-  (a file that outlives its processes keeps what it holds), and fully allocated.
+- ``make(options, size, maker, behind=0) -> Address``: the launcher creates ``size`` bytes or more,
+  zeroed (a file that outlives its processes keeps what it holds), and fully allocated; ``behind``
+  are bytes for what follows the rows.
 - ``attach(address) -> Memory``: opens it, in the launcher or in a child.
 - ``facts(options) -> Facts``: how it behaves where the kinds differ.
+- ``MAPPED = True``, where the cells are memory, which the attached table then has as ``bytes``.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one table makes.
 """
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 # The objects of a limited number that one table makes.
 OBJECTS: dict[str, int] = {}
 
+# Its cells are memory: what is behind them can hold an intent record.
+MAPPED = True
+
 
 @dataclass(frozen=True)
 class Options:
@@ -46,9 +49,11 @@ def facts(options: Options) -> Facts:
     )
 
 
-def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
+def make(options: Options, size: int, maker: Maker, behind: int = 0) -> dict[str, Any]:
     """Make the file, or take that of an earlier run (see ``mapped_file.make_lasting``)."""
-    return mapped_file.make_lasting(options.path, size, maker, anywhere=options.anywhere)
+    return mapped_file.make_lasting(
+        options.path, size, maker, anywhere=options.anywhere, behind=behind
+    )
 
 
 def awaited(options: Options, size: int) -> list[Awaited]:

@@ -41,9 +41,11 @@ def facts(options: Options) -> Facts:
     )
 
 
-def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
+def make(options: Options, size: int, maker: Maker, behind: int = 0) -> dict[str, Any]:
     """Make the file, or take that of an earlier run (see ``mapped_file.make_lasting``)."""
-    return mapped_file.make_lasting(options.path, size, maker, anywhere=options.anywhere)
+    return mapped_file.make_lasting(
+        options.path, size, maker, anywhere=options.anywhere, behind=behind
+    )
 
 
 def attach(address: Address) -> PlainFile:

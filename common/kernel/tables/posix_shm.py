@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 # The objects of a limited number that one table makes.
 OBJECTS: dict[str, int] = {}
 
+# Its cells are memory: what is behind them can hold an intent record.
+MAPPED = True
+
 
 @dataclass(frozen=True)
 class Options:
@@ -42,8 +45,9 @@ def facts(options: Options) -> Facts:
     )
 
 
-def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
+def make(options: Options, size: int, maker: Maker, behind: int = 0) -> dict[str, Any]:
     """Make a zeroed object of ``size`` bytes. Raises ``MachineError`` when /dev/shm is full."""
+    size += behind
     name = maker.posix_shm(size)
     status = existing.path("posix_shm", name).stat()
     return {"name": name, "inode": status.st_ino, "size": size, "fresh": True}

@@ -25,6 +25,9 @@ OBJECTS = {"sysv_shm": 1}
 
 PAGE = 4096
 
+# Its cells are memory: what is behind them can hold an intent record.
+MAPPED = True
+
 
 @dataclass(frozen=True)
 class Options:
@@ -45,9 +48,9 @@ def facts(options: Options) -> Facts:
     )
 
 
-def make(options: Options, size: int, maker: Maker) -> dict[str, Any]:
+def make(options: Options, size: int, maker: Maker, behind: int = 0) -> dict[str, Any]:
     """Make a zeroed segment of whole pages. Raises ``ObjectExists`` for a fixed key in use."""
-    pages = -(-size // PAGE)
+    pages = -(-(size + behind) // PAGE)
     return {"key": maker.sysv_shm(pages * PAGE, options.key), "fresh": True}
 
 

@@ -21,15 +21,18 @@ if TYPE_CHECKING:
 
 STRIKES = False
 
-# A send that takes longer does not fit (s), and no channel is filled with more messages.
-PATIENCE, MOST = 0.05, 1_000_000
+# A send that takes longer does not fit (s).
+PATIENCE = 0.05
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which channel."""
+    """Which channel, and with how much."""
 
     channel: str = option(about="The name of the channel.")
+    messages: int = option(
+        10_000, about="No more messages, where receivers are faster.", minimum=1, maximum=10_000_000
+    )
 
 
 def check(options: Options, values: Mapping[str, Any]) -> dict[str, str]:
@@ -54,7 +57,7 @@ def strike(options: Options, scene: Scene, member: Member | None) -> float | Non
     for at in address["at"].values():
         end = module.attach(at, "send", Wait(PATIENCE), f"channel {options.channel}", None)
         with contextlib.suppress(LabError):
-            while sent < MOST:
+            while sent < options.messages:
                 end.send(bytes(size))
                 sent += 1
         end.close()

@@ -3,11 +3,15 @@
 Each value of a row names the operation that wrote it, so operations form a tree rooted at the
 opening stock. The path from the final stock back to the root survived; every other update was
 lost, and the lost amounts add up to the missing stock exactly (:mod:`common.verdict.lineage`).
+
+So was the second update of an operation whose process died after the first one: it never happened
+(:mod:`common.verdict.halves`), and what it should have added is missing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +22,7 @@ from common.history.operations import Effect
 from common.history.sections import Sections
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
+from common.verdict.halves import Half, ended, half_done, tell
 from common.verdict.lineage import UNIT, Lineage, trace_sections
 from common.verdict.runs import Integers
 from common.verdict.wording import many, number, past, signed, span, were
@@ -27,7 +32,8 @@ def check(case: Case) -> Result:
     """Return the lost updates of all rows; ``total`` is the sum of their absolute amounts.
 
     The measures hold, by row, the exact signed ``missing`` stock and ``lost`` amounts, and
-    ``lost_updates``, their number.
+    ``lost_updates``, their number, and ``unacknowledged``, how many operations happened whose
+    process died before it said so.
     """
     result = Result(measures={"missing": {}, "lost": {}, "lost_updates": 0})
     updates = sections.of(case.history, Effect.UPDATE)
@@ -46,7 +52,7 @@ def check(case: Case) -> Result:
             f"the first is number {case.history.record(position)['seq']} of "
             f"{case.process(position)}, of {case.place(position)}"
         )
-    traced: list[Lineage] = []
+    lineages: dict[int, Lineage] = {}
     for row, (initial, final) in enumerate(zip(rows, finals, strict=True)):
         name = case.row(row)
         lineage = trace_sections(
@@ -61,11 +67,40 @@ def check(case: Case) -> Result:
             result.measures["missing"][name] = lineage.missing / UNIT
         if lineage.lost is not None:
             result.measures["lost"][name] = lineage.lost_sum() / UNIT
-            if len(lineage.lost):
-                traced.append(lineage)
-    if traced:
-        _report(case, traced, result)
+        lineages[row] = lineage
+
+    def applied(position: int) -> bool:
+        here = lineages.get(int(case.history.objects[position]))
+        return here is not None and position in here.positions
+
+    result.measures["unacknowledged"] = len(_unacknowledged(case, applied))
+    halves = [
+        half
+        for half in half_done(case, applied)
+        if half.row in lineages and lineages[half.row].lost is not None
+    ]
+    for half in halves:
+        for figure in ("missing", "lost"):
+            result.measures[figure][case.row(half.row)] += half.units / UNIT
+    traced = [each for each in lineages.values() if each.lost is not None and len(each.lost)]
+    if traced or halves:
+        _report(case, traced, halves, result)
     return result
+
+
+def _unacknowledged(case: Case, applied: Callable[[int], bool]) -> set[int]:
+    """Return the processes, by index, whose last operation happened though it has no end.
+
+    Not one that was undone; one that was finished in its place, too.
+    """
+    recovered = ended(case)
+    found = {item >> 32 for action, item in recovered if action == "finish"}
+    for position in case.history.select(Effect.UPDATE, done=False).tolist():
+        item = case.history.record(position)["item"]
+        # Of two halves the first one names them both.
+        if applied(position) and not {("undo", item), ("undo", item - 1)} & recovered:
+            found.add(case.history.process_at(position).index)
+    return found
 
 
 def _doubts(case: Case, lineage: Lineage) -> list[str]:
@@ -85,15 +120,18 @@ def _doubts(case: Case, lineage: Lineage) -> list[str]:
     return doubts
 
 
-def _report(case: Case, traced: list[Lineage], result: Result) -> None:
-    count = sum(len(lineage.lost) for lineage in traced if lineage.lost is not None)
+def _report(case: Case, traced: list[Lineage], halves: list[Half], result: Result) -> None:
+    count = sum(len(lineage.lost) for lineage in traced if lineage.lost is not None) + len(halves)
     units = sum(lineage.lost_sum(absolute=True) for lineage in traced)
-    chosen = [_extremes(lineage) for lineage in traced]
+    units += sum(abs(half.units) for half in halves)
+    chosen = [_extremes(case, lineage) for lineage in traced]
+    told = ((half.at, abs(half.units), partial(tell, case, half)) for half in halves)
+    chosen += [(each, each, each) for each in told]
     first = min((extremes[0] for extremes in chosen), key=lambda each: each[0])
     worst = max((extremes[1] for extremes in chosen), key=lambda each: (each[1], -each[0]))
     last = max((extremes[2] for extremes in chosen), key=lambda each: each[0])
-    cases = [_instance(case, lineage, op) for _, _, lineage, op in (first, worst, last)]
-    updates = sum(len(lineage.positions) for lineage in traced)
+    cases = [tell_it() for _, _, tell_it in (first, worst, last)]
+    updates = sum(len(lineage.positions) for lineage in traced) or len(case.history)
     missing = ", ".join(
         f"{number(abs(value))} {name} too {'few' if value > 0 else 'many'}"
         for name, value in result.measures["lost"].items()
@@ -109,11 +147,11 @@ def _report(case: Case, traced: list[Lineage], result: Result) -> None:
 
 RESOLUTION = 100  # ns
 
-_Extreme = tuple[int, int, Lineage, int]
+_Extreme = tuple[int, int, Callable[[], Instance]]
 
 
-def _extremes(lineage: Lineage) -> tuple[_Extreme, _Extreme, _Extreme]:
-    """Return the first, worst and last lost operation as (time, amount, lineage, operation)."""
+def _extremes(case: Case, lineage: Lineage) -> tuple[_Extreme, _Extreme, _Extreme]:
+    """Return the first, worst and last lost operation: its time, its amount, and who tells it."""
     lost = lineage.lost
     assert lost is not None
     # The first to be told is one that two operations explain, if there is one.
@@ -126,7 +164,12 @@ def _extremes(lineage: Lineage) -> tuple[_Extreme, _Extreme, _Extreme]:
         _greatest(lost, lambda some: lineage.left[some]),
     )
     first, worst, last = (
-        (int(lineage.left[op]), abs(int(lineage.delta[op])), lineage, op) for op in picked
+        (
+            int(lineage.left[op]),
+            abs(int(lineage.delta[op])),
+            partial(_instance, case, lineage, op),
+        )
+        for op in picked
     )
     return first, worst, last
 

@@ -1,0 +1,179 @@
+"""Lays a spool, or takes over the one that an earlier run left, and says what is in it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from common.errors import KernelObjectError, NotPermitted
+from common.kernel import limits
+from common.kernel.spool import HELD, INCOMING, PENDING, PROCESSING, STATES, STOPPED, journal
+from common.kernel.spool import entry as entries
+from common.kernel.spool.door import SHUT
+from common.kernel.spool.entry import Entry
+from common.kernel.spool.spool import redo
+
+if TYPE_CHECKING:
+    from common.kernel.objects import Maker
+
+# In the spool's directory; the run that has it locked is the only one that uses the spool.
+HOLD = "run"
+UNFINISHED = (PENDING, HELD, PROCESSING, STOPPED)
+# Of a job's name, what counts the jobs of one process.
+_SEQUENCE = 0xFFFFFFFF
+
+
+def make(
+    options: dict[str, Any], relative: str | None, run_dir: Path, maker: Maker
+) -> dict[str, Any]:
+    """Make the spool of a run, with its doors and a journal that begins with what is there.
+
+    ``relative`` is its path where it outlives the run, below ``maker.base``. Its address is
+    ``options`` and ``path``, ``journal``, ``jobs`` and ``news`` (the doors' keys), ``base`` (no
+    place in line is behind it yet) and ``first`` (the first number of a job that none has had).
+    Raises ``KernelObjectError``, ``ObjectExists`` when another run has it, and ``MachineError``.
+    """
+    path = run_dir / "spool" if relative is None else _inside(relative, maker.base)
+    try:
+        path.mkdir(0o700, parents=True, exist_ok=relative is not None)
+        status = path.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise NotPermitted(f"{path} is a link, or another user's", "name another path")
+        if relative is not None:
+            maker.file(path / HOLD, 1)
+        for name in (*STATES, INCOMING):
+            (path / name).mkdir(0o700, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error) from None
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        return _take_over(directory, path, run_dir, options, maker)
+    except OSError as error:
+        raise _refused(path, error) from None
+    finally:
+        os.close(directory)
+
+
+def listing(address: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the jobs in a spool that nobody uses any more: its last move is made before.
+
+    Of each: ``job``, ``state``, ``claims``, ``failures`` and ``path``. Raises ``OSError``.
+    """
+    _settle(Path(address["path"]))
+    return [
+        {
+            "job": each.item, "state": each.state, "claims": each.claims,
+            "failures": each.failures, "path": each.path,
+        }
+        for each in sorted(_entries(Path(address["path"])), key=lambda each: each.place)
+    ]  # fmt: skip
+
+
+def _take_over(
+    directory: int, path: Path, run_dir: Path, options: dict[str, Any], maker: Maker
+) -> dict[str, Any]:
+    before = path / journal.NAME
+    old = os.open(before, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC) if before.exists() else None
+    try:
+        if old is not None:
+            # A person at the shell may just be moving a job.
+            fcntl.flock(old, fcntl.LOCK_EX)
+            last = journal.Journal(old, path).last()
+            if last is not None:
+                redo(directory, last)
+        for left in (path / INCOMING).iterdir():
+            # Nobody was told that it is accepted.
+            left.unlink()
+        found = _entries(path)
+        unfinished = sorted(
+            (each for each in found if each.state in UNFINISHED), key=lambda each: each.place
+        )
+        sequences = [each.item & _SEQUENCE for each in found]
+        address = {
+            **options,
+            "path": str(path),
+            "jobs": maker.sysv_sem(SHUT),
+            "news": maker.sysv_sem(SHUT),
+            "base": max((each.line for each in unfinished), default=0) + 1,
+            "first": max(sequences, default=0) + 1,
+        }
+        return _begin(path, run_dir, address, unfinished)
+    finally:
+        if old is not None:
+            os.close(old)
+
+
+def _settle(path: Path) -> None:
+    before = os.open(path / journal.NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(before, fcntl.LOCK_EX)
+        last = journal.Journal(before, path).last()
+        if last is not None:
+            redo(directory, last)
+    finally:
+        os.close(directory)
+        os.close(before)
+
+
+def _begin(
+    path: Path, run_dir: Path, address: dict[str, Any], unfinished: list[Entry]
+) -> dict[str, Any]:
+    """Put a new journal in the place of the old one; its second name is in the run's directory."""
+    new = path / f"{journal.NAME}.new"
+    new.unlink(missing_ok=True)
+    fd = os.open(new, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        inode = os.fstat(fd).st_ino
+        address["journal"] = {"path": str(path / journal.NAME), "inode": inode, "shown": ""}
+        writing = journal.Journal(fd, path)
+        writing.append({"spool": address})
+        for each in unfinished:
+            line = {"job": each.item, "from": "", "to": each.path, "who": "", "why": "found"}
+            writing.append({**line, "at": 0, "pages": _pages(path / each.path)})
+        writing.sync()
+    finally:
+        os.close(fd)
+    os.link(new, run_dir / journal.STORED)
+    new.replace(path / journal.NAME)
+    return address
+
+
+def _pages(file: Path) -> int:
+    """Return how many pages a job of an earlier run has; 0 for a file that holds no job."""
+    try:
+        return int(json.loads(file.read_bytes())["pages"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
+def _entries(path: Path) -> list[Entry]:
+    found = (
+        entries.parse(f"{state}/{each.name}")
+        for state in STATES
+        for each in (path / state).iterdir()
+    )
+    return [each for each in found if each is not None]
+
+
+def _inside(relative: str, base: Path) -> Path:
+    inside = PurePath(relative)
+    if inside.is_absolute() or ".." in inside.parts or not inside.parts:
+        raise KernelObjectError(
+            f"the spool {relative!r} is not inside {base}",
+            "give a path relative to the directory that holds the scenario's runs",
+        )
+    return base / inside
+
+
+def _refused(path: Path, error: OSError) -> Exception:
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return KernelObjectError(
+            f"{path} is no spool of an earlier run: {error.strerror}",
+            "name another path, or move it away",
+        )
+    return limits.refusal("file", str(error), path)

@@ -1,0 +1,84 @@
+"""What became of the jobs in a spool: counts for programs, sentences for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from common.kernel.spool import ABORTED, FINAL, STATES
+from common.verdict.spool.replay import Replay
+from common.verdict.wording import many, were
+
+# So many jobs are named, and the others counted.
+NAMED = 5
+
+
+def summary(replay: Replay) -> dict[str, Any]:
+    """Return the figures of a spool: ``accepted``, ``found``, ``states``, ``printed_again`` …
+
+    ``aborted`` and ``left`` name jobs by number; ``told`` are sentences for people.
+    """
+    found = [item for item in replay.ways if replay.found(item)]
+    states = {item: replay.state(item) for item in replay.ways}
+    again = [item for item in replay.ways if replay.printed(item) > 1]
+    aborted = [item for item, state in states.items() if state == ABORTED]
+    left = [item for item, state in states.items() if state not in FINAL]
+    counts = Counter(states.values())
+    return {
+        "promise": replay.spool.address["promise"],
+        "accepted": len(replay.ways) - len(found),
+        "found": len(found),
+        "states": {state: counts[state] for state in STATES if counts[state]},
+        "printed_again": len(again),
+        "extra_copies": sum(replay.printed(item) - 1 for item in again),
+        "aborted": aborted,
+        "left": left,
+        "told": [*_found(replay, found, states), *_again(replay, again),
+                 *_aborted(replay, aborted), *_left(replay, left, states)],
+    }  # fmt: skip
+
+
+def _found(replay: Replay, found: list[int], states: dict[int, str]) -> Iterable[str]:
+    if found:
+        over = sum(states[item] in FINAL for item in found)
+        yield (
+            f"{many(len(found), 'job')} of an earlier run lay in the spool; {over} of them "
+            f"{were(over)} finished in this one"
+        )
+
+
+def _again(replay: Replay, again: list[int]) -> Iterable[str]:
+    if again and not replay.at_most_once:
+        yield (
+            f"{many(len(again), 'job')} {were(len(again))} printed again, as at least once allows: "
+            f"{_names(replay, again)}"
+        )
+
+
+def _aborted(replay: Replay, aborted: list[int]) -> Iterable[str]:
+    if aborted:
+        why = replay.ways[aborted[0]][-1].why
+        yield (
+            f"{many(len(aborted), 'job')} {were(len(aborted))} aborted: "
+            f"{_names(replay, aborted)}; the first: {why}"
+        )
+
+
+def _left(replay: Replay, left: list[int], states: dict[int, str]) -> Iterable[str]:
+    if left:
+        counts = Counter(states[item] for item in left)
+        how = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
+        lasting = replay.case.plan.spool is not None and replay.case.plan.spool.path is not None
+        end = "; the next run finds them" if lasting else ""
+        verb = "is" if len(left) == 1 else "are"
+        yield (
+            f"{many(len(left), 'job')} {verb} left in the spool ({how}): "
+            f"{_names(replay, left)}{end}"
+        )
+
+
+def _names(replay: Replay, items: list[int]) -> str:
+    shown = ", ".join(replay.name(item) for item in items[:NAMED])
+    more = len(items) - NAMED
+    return f"{shown} and {more:,} more" if more > 0 else shown

@@ -1,0 +1,141 @@
+"""Takes jobs from a spool and prints them; what becomes of a failed one is the spool's policy.
+
+To take a job is to rename it, so that no two printers have it. A printer that is killed leaves its
+job in `processing`: any printer that looks for work puts it right, as the spool promises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from common.errors import KernelObjectError
+from common.history import record
+from common.kernel.spool import ABORTED, COMPLETED, STOPPED
+from common.kernel.spool import spool as spools
+from common.kernel.spool.entry import Entry
+from common.kernel.touch import Touch
+from common.process.context import Context
+from spooler import policy
+from spooler.messages import Job, checksum
+from spooler.operations import CLAIM, PRINT
+from spooler.printing import page_printer, sheet_of
+from spooler.submission import job_of
+
+SPOOL = "receive"
+STEPS = ("take", "move", "acquire", "print", "complete", "release")
+
+
+@dataclass(frozen=True)
+class Options:
+    """None: a printer works until it is told to finish and nothing is left that may come back."""
+
+
+def records(options: Options) -> int:
+    """Return how many records this role will write, as far as it is known."""
+    return 1024
+
+
+def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
+    """Open the spool and the paper; returns what to do once the gate is open."""
+    spool = context.spool()
+    paper, lock = context.paper()
+    sheet, print_page = sheet_of(context), page_printer(context, paper)
+    clock, at = context.clock, context.at
+    sheet_touch = None if sheet else Touch(changes=("the paper",))
+    taken = printed = 0
+    stopped = False
+
+    def take() -> spools.Look:
+        if at is not None:
+            at("take", spool.touch)
+        return spool.claim()
+
+    def print_pages(entry: Entry, job: Job) -> tuple[int, OSError | None]:
+        """Print what there is; returns how many pages, and the error that ended it."""
+        for number in range(1, job.pages + 1):
+            if not spool.has(entry):
+                # Somebody canceled it.
+                return number - 1, None
+            try:
+                if at is not None:
+                    at("print", sheet_touch)
+                print_page(job, number)
+            except OSError as error:
+                return number - 1, error
+        return job.pages, None
+
+    def work(entry: Entry) -> str:
+        """Print a job; returns its next state, "" where somebody canceled it."""
+        nonlocal taken, printed
+        asked = clock()
+        try:
+            job = job_of(spool.body(entry))
+        except (KernelObjectError, ValueError, KeyError, TypeError) as unreadable:
+            return moved(spool.finish(entry, ABORTED, f"its file cannot be read: {unreadable}"))
+        seen, priority = float(checksum(job)), float(job.priority)
+        cell = context.begin(CLAIM, record.SPOOL, job.item, asked, asked, seen)
+        context.end(cell, seen, priority, 0.0, 0.0, clock())
+        taken += 1
+        if at is not None:
+            at("acquire", lock.taking if lock else None)
+        asked = clock()
+        if lock is not None:
+            lock.acquire()
+        entered = clock()
+        pages, error = print_pages(entry, job)
+        if pages == job.pages:
+            cell = context.begin(PRINT, sheet, job.item, asked, entered, seen)
+            context.end(cell, seen, priority, 0.0, 0.0, clock())
+            printed += 1
+        if at is not None:
+            at("release", lock.giving if lock else None)
+        if lock is not None:
+            lock.release()
+        if error is not None:
+            fate = policy.after_error(spool.address, entry, pages, error)
+            return moved(spool.finish(entry, fate.state, fate.why, **fate.changes))
+        if pages < job.pages:
+            return ""
+        if at is not None:
+            at("complete", spool.touch)
+        return moved(spool.finish(entry, COMPLETED, "printed"))
+
+    def stand(entry: Entry) -> None:
+        """Be stopped until the job that did it is moved on by somebody, or told to finish."""
+        nonlocal stopped
+        stopped = True
+        spool.printer(spools.STOPPED)
+        while not context.finishing:
+            still = any(
+                each.item == entry.item and each.state == STOPPED for each in spool.look_for_news()
+            )
+            if not still:
+                spool.printer(spools.READY)
+                stopped = False
+                return
+            spool.await_news()
+
+    def serve() -> dict[str, Any]:
+        spool.printer(spools.READY)
+        while True:
+            look = take()
+            if look.entry is not None:
+                if work(look.entry) == STOPPED:
+                    stand(look.entry)
+            elif context.finishing and look.nothing_left:
+                break
+            else:
+                spool.await_jobs(look)
+            if stopped and context.finishing:
+                break
+        spool.printer(spools.GONE)
+        return {"taken": taken, "printed": printed}
+
+    return serve
+
+
+def moved(entry: Entry | None) -> str:
+    """Return the state in which a job is now, "" where somebody else has moved it."""
+    return "" if entry is None else entry.state

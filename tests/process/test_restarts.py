@@ -1,0 +1,102 @@
+"""A process that was killed or failed is started anew, as often as its group's policy allows."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from common.scenario.faults import Restart
+from tests.process.test_faults import history, printing, process, run, scenario
+
+
+def lives(document: dict[str, Any], name: str) -> list[str]:
+    """Return the names of a process and of those that were started in its place."""
+    return [
+        each["name"] for each in document["processes"] if each["name"].partition(".")[0] == name
+    ]
+
+
+def test_a_killed_process_is_replaced_and_does_its_work(tmp_path: Path) -> None:
+    """The new life has a name, an index and a history of its own, and does the whole role."""
+    content = scenario(
+        processes=[{"role": "trader", "count": 2, "operations": 30, "restart": {"limit": 3}}],
+        faults=[{"kind": "kill", "process": "trader-0", "step": "write", "at": 7}],
+    )
+    document = run(tmp_path, content)
+    assert lives(document, "trader-0") == ["trader-0", "trader-0.1"]
+    again = process(document, "trader-0.1")
+    assert (again["index"], again["life"], again["first"]) == (2, 1, 0)
+    assert history(document, "trader-0.1") == 30
+    assert (document["findings"], document["restarts"]) == ([], 1)
+
+
+def test_the_limit_holds_and_is_told(tmp_path: Path) -> None:
+    """Killed in every life, a process has as many as the limit, and the run says who is missed."""
+    content = scenario(
+        processes=[{"role": "trader", "count": 2, "operations": 30, "restart": {"limit": 2}}],
+        faults=[{"kind": "kill", "process": "trader-0", "step": "acquire", "every": 10}],
+    )
+    document = run(tmp_path, content)
+    assert lives(document, "trader-0") == ["trader-0", "trader-0.1", "trader-0.2"]
+    assert any("trader-0 was not started any more" in each for each in document["remarks"])
+    assert document["findings"] == []
+
+
+def test_a_count_is_of_the_first_life(tmp_path: Path) -> None:
+    """`at` strikes once: who is started anew passes the same step unharmed."""
+    content = scenario(
+        processes=[{"role": "trader", "operations": 30, "restart": 5}],
+        faults=[{"kind": "kill", "process": "trader", "step": "acquire", "at": 10}],
+    )
+    assert lives(run(tmp_path, content), "trader-0") == ["trader-0", "trader-0.1"]
+
+
+def test_the_pauses_double_up_to_the_longest() -> None:
+    """Back-off: each pause is twice the one before, and never more than the longest."""
+    policy = Restart(limit=10, back_off=0.01, longest=0.1)
+    pauses = [policy.pause(life) for life in range(1, 7)]
+    assert pauses[0] == 0.01
+    assert all(after in (2 * before, 0.1) for before, after in pairwise(pauses))
+    assert pauses[-1] == 0.1
+
+
+def test_a_receiver_that_dies_while_it_drains_is_replaced(tmp_path: Path) -> None:
+    """Its senders have ended: who is started anew is told to finish, drains the rest, and ends."""
+    content = printing(
+        processes=[
+            {"role": "producer", "jobs": 20, "to": "jobs"},
+            {"role": "printer", "source": "jobs", "restart": {"limit": 3, "back_off": 0.3}},
+        ],
+        faults=[{"kind": "kill", "process": "printer-0", "step": "receive", "at": 3}],
+    )
+    document = run(tmp_path, content)
+    assert lives(document, "printer-0") == ["printer-0", "printer-0.1"]
+    assert process(document, "printer-0.1")["summary"] == {"printed": 18}
+    assert document["findings"] == []
+
+
+def test_an_inherited_channel_is_there_for_a_new_life(tmp_path: Path) -> None:
+    """A pipe that only children have is handed to who is started anew as well."""
+    content = printing(
+        channels={"jobs": {"kind": "pipe"}},
+        processes=[
+            {"role": "producer", "jobs": 20, "to": "jobs"},
+            {"role": "printer", "source": "jobs", "restart": {"limit": 3}},
+        ],
+        faults=[{"kind": "kill", "process": "printer-0", "step": "receive", "at": 5}],
+    )
+    document = run(tmp_path, content)
+    assert process(document, "printer-0.1")["summary"] == {"printed": 16}
+    assert document["findings"] == []
+
+
+def test_a_program_of_its_own_is_started_anew(tmp_path: Path) -> None:
+    """`spawn: exec` and restarts go together."""
+    content = scenario(
+        spawn="exec",
+        processes=[{"role": "trader", "operations": 30, "restart": 3}],
+        faults=[{"kind": "kill", "process": "trader-0", "step": "read", "at": 4}],
+    )
+    document = run(tmp_path, content)
+    assert history(document, "trader-0.1") == 30
