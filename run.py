@@ -17,6 +17,7 @@ from common.errors import LabError
 SYSTEMS = {"exchange": exchange.SYSTEM, "spooler": spooler.SYSTEM}
 VERBS = {verb: f"common.verbs.{verb}" for verb in kinds.names("common.verbs")}
 VERBS["trade"] = "exchange.trade"
+VERBS["jobs"] = "spooler.jobs"
 VERBS["bench"] = "benchmarks.bench"
 
 

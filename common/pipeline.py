@@ -108,6 +108,7 @@ def _judge(
     run_dir: Path, systems: Mapping[str, System], progress: Listener | None
 ) -> tuple[dict[str, Any], Case]:
     # Imported late: the judge brings numpy, which the processes must not wait for.
+    from common.verdict import unseen
     from common.verdict.judge import judge
 
     case = store.load_case(run_dir, operations_of(list(systems.values())))
@@ -118,6 +119,7 @@ def _judge(
 
     verdict = judge(case, judging)
     remarks = [remark for name in case.plan.systems for remark in systems[name].remarks(case.plan)]
+    remarks += unseen.remarks(case) + case.outcome.remarks
     return run_document(case.plan, case.outcome, verdict, run_dir, remarks), case
 
 

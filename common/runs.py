@@ -8,12 +8,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import time
 from pathlib import Path
 
+from common import names
 from common.errors import StoredRunError, UsageError
 
 OUT = Path("runs")
+
+
+def passing(path: Path) -> Path:
+    """Return where a file is written before it gets its name, beside it.
+
+    The name is drawn: in a directory that is somebody else's nobody can have planted a link there.
+    """
+    return path.with_name(f".{path.name}.{names.new_token()}")
 
 
 def make(out: Path, scenario: str, seed: int) -> Path:
@@ -35,6 +45,7 @@ def _make(parent: Path, title: str, latest: str) -> Path:
     now = time.time()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f".{int(now * 1e6) % 1_000_000:06d}Z"
     name = title.format(stamp=stamp)
+    _refuse_planted(parent)
     try:
         parent.mkdir(parents=True, exist_ok=True)
         for attempt in range(1000):
@@ -52,6 +63,32 @@ def _make(parent: Path, title: str, latest: str) -> Path:
             f"cannot keep the run in {parent}: {error.strerror}", "choose a directory with --out"
         ) from None
     return run_dir
+
+
+def _refuse_planted(directory: Path) -> None:
+    """Raise ``UsageError`` where the way to ``directory`` leads over what somebody else planted.
+
+    That is a directory or a link, in one that anybody may write to (as /tmp), which belongs neither
+    to this user nor to whom that one belongs: what the kernel holds against links there
+    (proc(5), protected_symlinks). Its owner could put his own in the place of what we write.
+    """
+    absolute = Path(os.path.abspath(directory))
+    for parent, entry in zip(reversed(absolute.parents), _steps(absolute), strict=True):
+        try:
+            above, status = parent.stat(), entry.lstat()
+        except OSError:
+            # What is not there yet is made by us.
+            return
+        if above.st_mode & stat.S_IWOTH and status.st_uid not in (os.geteuid(), above.st_uid):
+            raise UsageError(
+                f"cannot keep the run in {directory}: {entry} belongs to uid {status.st_uid}, and "
+                f"anybody may have put it into {parent}",
+                "choose a directory of your own with --out",
+            )
+
+
+def _steps(absolute: Path) -> list[Path]:
+    return [*list(reversed(absolute.parents))[1:], absolute]
 
 
 def scenario_of(name: str) -> str:

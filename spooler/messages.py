@@ -66,8 +66,19 @@ def alphabet(producer: int, sequence: int) -> bytes:
 
 def offer(context: Context, channel: Channel, index: int, code: int, job: Job) -> None:
     """Send ``job`` and record it as operation ``code`` on the channel numbered ``index``."""
-    message = pack(job)
-    declared = float(checksum(job))
+    send(context, channel, index, code, job, pack(job), float(checksum(job)))
+
+
+def send(
+    context: Context,
+    channel: Channel,
+    index: int,
+    code: int,
+    job: Job,
+    message: bytes,
+    declared: float,
+) -> None:
+    """Send ``message`` and record it as operation ``code``, about ``job``."""
     asked = context.clock()
     channel.send(message, job.priority)
     entered, left, read, written = framed(channel, asked, context.clock())

@@ -10,8 +10,10 @@ from common.kernel.spool import VERBS
 from common.kernel.spool.entry import Entry
 from common.kernel.spool.spool import Spool
 
-FORM = "VERB N of NAME, VERB all, or VERB all of NAME; the verbs are " + ", ".join(VERBS)
-_JOB = re.compile(r"(?:(all)|(\d{1,10}))(?: of ([A-Za-z0-9_.-]{1,40}))?|([0-9a-f]{9,16})")
+FORM = "VERB N of NAME, VERB all, VERB all of NAME; the verbs are " + ", ".join(VERBS)
+_ONE = re.compile(r"(\d{1,10}) of ([A-Za-z0-9_.-]{1,40})")
+_ALL = re.compile(r"all(?: of ([A-Za-z0-9_.-]{1,40}))?")
+_NAME = re.compile(r"[0-9a-f]{1,16}")
 
 
 class Which(NamedTuple):
@@ -42,14 +44,16 @@ class Order(NamedTuple):
 
 def parse_job(text: str) -> Which:
     """Return which jobs ``text`` means; raises ``UsageError``."""
-    found = _JOB.fullmatch(text.strip())
-    if found is None or (found[2] and not found[3]):
-        raise UsageError(
-            f"{text!r} names no job", "N of NAME, such as 3 of submitter-0, or all, or its name"
-        )
-    if found[4]:
-        return Which(item=int(found[4], 16))
-    return Which(int(found[2]) if found[2] else None, found[3] or "")
+    text = text.strip()
+    if found := _ONE.fullmatch(text):
+        return Which(int(found[1]), found[2])
+    if found := _ALL.fullmatch(text):
+        return Which(owner=found[1] or "")
+    if _NAME.fullmatch(text):
+        return Which(item=int(text, 16))
+    raise UsageError(
+        f"{text!r} names no job", "N of NAME, such as 3 of submitter-0, or all, or its name"
+    )
 
 
 def parse(line: str) -> Order:

@@ -216,7 +216,8 @@ class _Judging:
         failures = set(kinds) & set(shapes.FAILURES.values())
         promised = {*plan.expect.findings, *plan.expect.any}
         seen.failures |= failures - promised
-        if not failures - promised or set(kinds) - set(FAILURES):
+        if not failures - promised:
+            # What else is wrong then, comes of it.
             seen.lost += share
         moves = [Move(*move) for move in run["moves"]]
         if run["late"] and schedule is not None:
@@ -270,7 +271,9 @@ class _Judging:
         if document["leaks"]:
             return words.left(document["leaks"])
         if findings and document["expected"]["verdict"] == "valid":
-            return f"{findings[0]['kind']}: {words.plain(findings[0]['explanation'])}"
+            # A failure is the cause of what else is wrong.
+            first = next((each for each in findings if each["kind"] in FAILURES), findings[0])
+            return f"{first['kind']}: {words.plain(first['explanation'])}"
         if document["verdict"] == "undecided" and document["doubts"]:
             return words.plain(document["doubts"][0])
         wanted = ", ".join(document["expected"]["findings"] or document["expected"]["any"])

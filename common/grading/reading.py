@@ -115,12 +115,12 @@ def read(path: FilePath, systems: Mapping[str, System]) -> Grading:
 class _Reader:
     def __init__(
         self,
-        path: FilePath,
+        directory: FilePath,
         systems: Mapping[str, System],
         values: dict[str, Any],
         reading: Reading,
     ) -> None:
-        self.directory = path.parent
+        self.directory = directory
         self.systems = systems
         self.values = values
         self.reading = reading

@@ -10,7 +10,7 @@ from common.grading.reading import Grading
 from common.report.text import paint, wrapped
 
 
-def grade_text(document: dict[str, Any], title: str) -> str:
+def grade_text(document: dict[str, Any]) -> str:
     """Return the table: item, points, of, why; then each loss with its command."""
     tests = document["tests"]
     names = [
@@ -18,7 +18,7 @@ def grade_text(document: dict[str, Any], title: str) -> str:
         for test in tests
     ]
     width = max([len("total"), *map(len, names)])
-    lines = [title, "", f"  {'item':<{width}}  points     of  why"]
+    lines = [document["output"], "", f"  {'item':<{width}}  points     of  why"]
     for name, test in zip(names, tests, strict=True):
         full = test["score"] == test["max_score"]
         score = paint("valid" if full else "anomaly", f"{figure(test['score']):>6}")

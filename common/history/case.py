@@ -17,7 +17,7 @@ class Case:
     """A stored run; ``paper_lines`` is the text of the shared paper, None where there is none.
 
     ``own_papers`` holds those that belong to one process, by its name; ``spool`` what became of the
-    spool, None where there is none.
+    spool, None where there is none; ``outputs`` the end of what programs printed that are not ours.
     """
 
     history: History
@@ -26,6 +26,7 @@ class Case:
     paper_lines: list[str] | None = None
     own_papers: dict[str, list[str]] = field(default_factory=dict)
     spool: Spooled | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
 
     def process(self, position: int) -> str:
         """Return the name of the process that made a record."""

@@ -52,8 +52,8 @@ def map_file(path: Path, operations: Mapping[int, Operation]) -> Recorded | None
     Raises ``StoredRunError`` for a file that is not a history or has an unknown operation code.
     """
     try:
-        with path.open("rb") as file:
-            size = path.stat().st_size
+        with plain.opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
             if size < record.HEADER_SIZE:
                 return None
             view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.history import overlap, scratch
+from common.history.fill import channels
 from common.history.merge import History, States
 from common.history.operations import Effect
 from common.history.outcome import Outcome
@@ -21,7 +22,8 @@ def measure(history: History, outcome: Outcome) -> dict[str, Any]:
     ``operations`` done or refused (``by_name`` too), ``refused``, ``in_flight``; ``wall_s`` from
     the gate to the last end, ``per_second``; ``overlaps``, ``contended`` and ``places`` (see
     :mod:`common.history.overlap`); ``waits`` for the lock; ``fairness`` between the processes of
-    the most frequent effect; ``cpu_s`` (``total``, ``by_process``).
+    the most frequent effect; ``channels`` by number (see :mod:`common.history.fill`); ``cpu_s``
+    (``total``, ``by_process``).
     """
     lasts = [_last_end(history, which) for which in range(len(history.processes))]
     wall = max(0.0, (max(lasts, default=0) - outcome.gate_ns) / 1e9)
@@ -42,6 +44,7 @@ def measure(history: History, outcome: Outcome) -> dict[str, Any]:
         "places": {name: asdict(place) for name, place in sorted(found.items())},
         "waits": _waits(history),
         "fairness": _fairness(history, outcome, lasts),
+        "channels": {number: asdict(each) for number, each in channels(history).items()},
         "cpu_s": {"total": sum(cpu.values()), "by_process": cpu},
     }
 

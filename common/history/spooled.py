@@ -21,7 +21,11 @@ class Spooled:
     final: list[dict[str, Any]]
 
 
-def load(run_dir: Path, final: list[dict[str, Any]] | None) -> Spooled:
-    """Read the journal of a stored run; raises ``StoredRunError``."""
-    first, *lines = journal.read(run_dir / journal.STORED)
-    return Spooled(first["spool"], lines, final or [])
+def load(run_dir: Path, final: dict[str, Any] | None) -> Spooled:
+    """Read the journal of a stored run; raises ``StoredRunError``.
+
+    Where the spool outlives the run, somebody may have moved jobs since: that is another story.
+    """
+    size = None if final is None else final["journal"]
+    first, *lines = journal.read(run_dir / journal.STORED, size)
+    return Spooled(first["spool"], lines, [] if final is None else final["jobs"])

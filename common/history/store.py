@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from common.errors import StoredRunError
+from common.history import plain
 from common.history.operations import Operation
 from common.history.outcome import Outcome
 from common.scenario.plan import Plan
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 VERSION = 3
 PLAN, OUTCOME, VERDICT = "plan", "outcome", "verdict"
 HISTORY = "history"
+# How much of what a program printed is looked at, from its end (bytes).
+LONGEST_OUTPUT = 1 << 20
 
 T = TypeVar("T")
 
@@ -38,7 +41,7 @@ def write_document(run_dir: Path, name: str, document: Any) -> Path:
     """
     path = run_dir / f"{name}.json"
     body = {"format": f"concurrency-lab {name}", "version": VERSION, **json_ready(document)}
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
+    passing = runs.passing(path)
     try:
         passing.write_text(json.dumps(body, indent=1) + "\n", encoding="utf-8")
         passing.replace(path)
@@ -55,7 +58,7 @@ def read_document(run_dir: Path, name: str, kind: type[T]) -> T:
     """
     path = run_dir / f"{name}.json"
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        body = json.loads(plain.read(path))
     except FileNotFoundError:
         hint = "is it the directory of a run?" if run_dir.is_dir() else "no such directory"
         raise StoredRunError(f"{path} is missing", hint) from None
@@ -69,6 +72,9 @@ def read_document(run_dir: Path, name: str, kind: type[T]) -> T:
     version = body.pop("version", None)
     if version != VERSION:
         raise StoredRunError(f"{path} has version {version!r}, this program reads {VERSION}")
+    if name != VERDICT:
+        # A verdict's sentences may quote a paper; who shows them makes them harmless.
+        plain.check_words(body, str(path))
     found: T = _typed(kind, body, str(path))
     return found
 
@@ -111,18 +117,41 @@ def load_case(run_dir: Path, operations: Mapping[int, Operation]) -> Case:
     from common.history.spooled import load as load_spool
 
     plan, outcome = read_plan(run_dir), read_outcome(run_dir)
+    _check_names(run_dir, plan, outcome)
     history = load_history(run_dir / HISTORY, operations)
     shared = None if outcome.paper is None else _lines(run_dir / outcome.paper)
     own = {process.name: run_dir / f"paper-{process.name}.txt" for process in outcome.processes}
     papers = {name: _lines(path) for name, path in own.items() if path.is_file()}
     spool = None if plan.spool is None else load_spool(run_dir, outcome.spool)
-    return Case(history, outcome, plan, shared, papers, spool)
+    programs = [each.name for each in plan.processes if each.program is not None]
+    outputs = {name: _end_of(run_dir / f"{name}.out") for name in programs}
+    return Case(history, outcome, plan, shared, papers, spool, outputs)
+
+
+def _check_names(run_dir: Path, plan: Plan, outcome: Outcome) -> None:
+    # They become names of files in the directory of the run, which is not left.
+    for where, name in [
+        *((PLAN, each.name) for each in plan.processes),
+        *((OUTCOME, each.name) for each in outcome.processes),
+        *((OUTCOME, each) for each in (outcome.paper,) if each is not None),
+    ]:
+        plain.check_name(name, f"{run_dir}/{where}.json")
+
+
+def _end_of(path: Path) -> str:
+    """Return the end of what a program printed; "" where it printed nothing."""
+    try:
+        with plain.opened(path) as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LONGEST_OUTPUT))
+            return file.read(LONGEST_OUTPUT).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _lines(path: Path) -> list[str]:
     try:
         # Only a newline ends a line: a page may hold any other character.
-        return path.read_text(encoding="utf-8", errors="replace").split("\n")
+        return plain.read(path, errors="replace").split("\n")
     except OSError as error:
         raise StoredRunError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -15,7 +15,7 @@ from common import names
 from common.errors import KernelObjectError, NotPermitted, ObjectExists
 from common.kernel import existing, in_use
 from common.kernel.existing import Found
-from common.kernel.ledger import Ledger
+from common.kernel.ledger import Entry, Ledger
 
 
 class Awaited(NamedTuple):
@@ -70,6 +70,14 @@ class Foreign:
             self.remarks.append(said)
         return True
 
+    def left_behind(self, entry: Entry) -> None:
+        """Note that the launcher removed what a group had made and not removed itself."""
+        if entry.group:
+            self.remarks.append(
+                f"{entry.group} left its {entry.kind} {existing.shown(entry.name)} behind: the "
+                "launcher removed it"
+            )
+
     def makers(self, group: str) -> Collection[int]:
         """Return the processes that made what a group was to make."""
         return self._makers.get(group, ())
@@ -104,7 +112,10 @@ def look(awaited: Awaited) -> Found | None:
         raise KernelObjectError(
             f"{awaited} has {found.size} bytes, {size} are needed", "it was made for something else"
         )
-    return found if found.size >= size else None
+    if found.size < size or (kind == "file" and os.lstat(str(name)).st_nlink != 1):
+        # It is still being filled, or has the name yet under which it was filled.
+        return None
+    return found if kind != "socket" or in_use.bound(str(name)) else None
 
 
 def _open_to_others(awaited: Awaited, found: Found) -> str:

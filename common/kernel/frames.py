@@ -46,7 +46,8 @@ class Writer:
         gone: str = "its last reader closed it or died",
     ) -> None:
         self._fds = fds
-        self._size = size
+        # Every message has this size.
+        self.exact = self._size = size
         self._wait = wait
         self._what = what
         self._open_late = open_late
@@ -131,7 +132,7 @@ class Writer:
                     f"nobody reads {self._what} any more: {self._gone}"
                 ) from error
             raise KernelObjectError(f"{self._what}: {error}") from error
-        if done != self._size:
+        if done != len(message):
             self._complain_of_part(done)
         return True
 

@@ -157,10 +157,20 @@ def _same(descriptor: Path, path: Path) -> bool:
         return False
 
 
-def _listening(path: str) -> list[int]:
-    # The last columns of /proc/net/unix are the inode and the path that a socket is bound to.
+def bound(path: str) -> bool:
+    """Tell whether somebody is at a socket's path: it listens there, or receives datagrams."""
+    # Flags 00010000: it listens (SO_ACCEPTCON); type 0002: datagrams (unix_seq_show).
+    return any(flags == "00010000" or kind == "0002" for flags, kind, _ in _sockets(path))
+
+
+def _sockets(path: str) -> list[tuple[str, str, str]]:
+    """Return flags, type and inode of the sockets that are bound to a path (proc/net/unix)."""
     lines = [line.split(maxsplit=7) for line in _read(os.getpid(), "net/unix").splitlines()[1:]]
-    inodes = {f"socket:[{line[6]}]" for line in lines if len(line) == 8 and line[7] == path}
+    return [(line[3], line[4], line[6]) for line in lines if len(line) == 8 and line[7] == path]
+
+
+def _listening(path: str) -> list[int]:
+    inodes = {f"socket:[{inode}]" for _, _, inode in _sockets(path)}
     if not inodes:
         return []
     return [pid for pid in _pids() if any(_link(fd) in inodes for fd in _descriptors(pid))]

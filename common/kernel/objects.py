@@ -263,7 +263,7 @@ class Maker:
         return [
             f"{entry.kind} {existing.shown(entry.name)}"
             for entry in self._ledger.entries
-            if entry.state == "made" and self._find(entry) is None
+            if entry.state == "made" and not entry.group and self._find(entry) is None
         ]
 
     def remove_now(self, wanted: set[str | int]) -> list[str]:
@@ -274,7 +274,7 @@ class Maker:
         """
         removed = []
         for entry in self._ledger.entries:
-            found = self._find(entry) if entry.name in wanted and entry.state == "made" else None
+            found = self._find(entry) if entry.name in wanted and entry.state != "gone" else None
             if found is not None:
                 existing.remove(entry.kind, entry.name, found)
                 removed.append(f"{entry.kind} {existing.shown(entry.name)}")
@@ -297,6 +297,7 @@ class Maker:
             try:
                 if found is not None:
                     existing.remove(entry.kind, entry.name, found)
+                    self.foreign.left_behind(entry)
             except NotPermitted:
                 continue
             # A full disk may refuse the ledger's line; it must not keep the objects alive.

@@ -8,16 +8,19 @@ front does.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 from collections.abc import Callable
 
+from common.errors import PeerLost
 from common.kernel import sockets
 from common.kernel.connections import Receiver, Sender
 from common.kernel.waits import Wait
 
 _LENGTH = struct.Struct("<I")
 LONGEST = (1 << 32) - 1
+LONGEST_LINE = 4096
 # Read at once, in whole frames where they are small.
 _CHUNK = 1 << 16
 
@@ -27,6 +30,23 @@ def fits(message_size: int) -> str:
     if message_size > LONGEST:
         return f"a message of {message_size} bytes is over {LONGEST}, what four bytes can count"
     return ""
+
+
+def read_line(connected: socket.socket, wait: Wait, what: str) -> bytes:
+    """Return the line that the other end says first; raises ``WaitExpired`` and ``PeerLost``."""
+    line = b""
+    poll = select.poll()
+    poll.register(connected, select.POLLIN)
+    with wait.standing(f"a line from {what}") as deadline:
+        while not line.endswith(b"\n"):
+            if not poll.poll(deadline.tick() * 1000):
+                continue
+            # A byte at a time: what comes behind the line is not ours to read.
+            byte = connected.recv(1)
+            if not byte or len(line) >= LONGEST_LINE:
+                raise PeerLost(f"who serves {what} said no line")
+            line += byte
+    return line
 
 
 class FramedSender(Sender):

@@ -23,8 +23,8 @@ def make(plan: Plan, maker: Maker, files: Path) -> dict[str, Any]:
     """Make every object of ``plan``, whole, before any process starts.
 
     Returns names and keys only: ``gate``, ``table`` (``memory``, ``names``, and ``locks``: one, or
-    one a row), ``channels`` by name, ``paper`` (``path``, ``lock``) and ``spool``. Raises ``MachineError`` and
-    ``KernelObjectError``. A table with recovery also says what it does (``half_done``) and where
+    one a row), ``channels`` by name, ``paper`` (``path``, ``lock``) and ``spool``. Raises
+    ``MachineError`` and ``KernelObjectError``. A table with recovery also says what it does (``half_done``) and where
     its intent record lies (behind ``size`` bytes of rows).
     """
     addresses: dict[str, Any] = {
@@ -127,8 +127,13 @@ def lock_values(table: dict[str, Any]) -> list[int | None]:
     return [kinds.load(kinds.LOCKS, lock["kind"]).value(lock["at"]) for lock in table["locks"]]
 
 
-def spooled(addresses: dict[str, Any]) -> list[dict[str, Any]] | None:
-    """Return the jobs that lie in the spool now; None where there is none, or it is gone."""
+def lock_holders(table: dict[str, Any]) -> list[int | None]:
+    """Return the pid of who has each lock of the table now, as far as can be told."""
+    return [kinds.load(kinds.LOCKS, lock["kind"]).holder(lock["at"]) for lock in table["locks"]]
+
+
+def spooled(addresses: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what lies in the spool when nobody uses it any more; None where there is none."""
     try:
         return None if addresses["spool"] is None else spooling.listing(addresses["spool"])
     except OSError:

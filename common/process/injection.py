@@ -12,7 +12,7 @@ from typing import Any
 from common import kinds
 from common.errors import LabError
 from common.kernel.objects import Maker
-from common.process import reports
+from common.process import addresses, reports
 from common.process.members import Member, Members
 from common.scenario.faults import FaultPlan, Trigger
 from common.scenario.plan import Plan
@@ -57,13 +57,13 @@ class Injector:
     def __init__(
         self,
         plan: Plan,
-        addresses: dict[str, Any],
+        places: dict[str, Any],
         maker: Maker,
         members: Members,
         tell: Callable[..., None],
     ) -> None:
         self.plan = plan
-        self.addresses = addresses
+        self.addresses = places
         self.maker = maker
         self.members = members
         self.random = random.Random(f"{plan.seed}/faults")
@@ -73,6 +73,7 @@ class Injector:
         self._note: dict[str, Any] = {}
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self._signs: dict[str, list[Callable[[], None]] | None] = {}
 
     def begin(self) -> None:
         """The gate has opened: times count from now."""
@@ -97,6 +98,32 @@ class Injector:
         """Call ``do`` after so many seconds."""
         heapq.heappush(self._due, (time.monotonic() + seconds, next(self._order), do))
 
+    def give(self, sign: str) -> None:
+        """Call what waits for ``sign``, now and from now on."""
+        waiting, self._signs[sign] = self._signs.get(sign), None
+        for do in waiting or ():
+            do()
+
+    def when(self, sign: str, do: Callable[[], None]) -> None:
+        """Call ``do`` as soon as ``sign`` was given."""
+        waiting = self._signs.setdefault(sign, [])
+        if waiting is None:
+            do()
+        else:
+            waiting.append(do)
+
+    def going(self, member: Member) -> Callable[[], None]:
+        """Return what lets ``member`` go on from its step: called again, it does nothing."""
+        stands = True
+
+        def go_on() -> None:
+            nonlocal stands
+            if stands:
+                stands = False
+                _go_on(member, {})
+
+        return go_on
+
     def note(self, **facts: Any) -> None:
         """Add facts to what is written down of the fault that strikes now."""
         self._note |= facts
@@ -113,6 +140,8 @@ class Injector:
         trigger = fault.trigger
         if trigger.after is not None or not self._about(trigger, member):
             return False
+        if "did" in report:
+            return self._did(number, member, report["did"])
         if member.ended:
             # It was killed by another hand while it stood there.
             return True
@@ -124,6 +153,22 @@ class Injector:
                 self.later(pause, lambda: _go_on(member, word))
             else:
                 _go_on(member, word)
+        return True
+
+    def _did(self, number: int, member: Member, did: Any) -> bool:
+        """Note what a process did itself when its fault struck."""
+        fault = self.plan.faults[number]
+        mine = [
+            told
+            for told in self.told
+            if (told["kind"], told["process"]) == (fault.kind, member.outcome.name)
+        ]
+        if not (mine and isinstance(did, dict)) or "did" in mine[-1]:
+            return False
+        mine[-1]["did"] = reports.bounded(did)
+        helper = did.get("helper")
+        if type(helper) is int:
+            self.members.adopt(member, helper)
         return True
 
     def _about(self, trigger: Trigger, member: Member) -> bool:
@@ -161,6 +206,8 @@ class Injector:
         module = kinds.load(kinds.FAULTS, fault.kind)
         self._note = {}
         self.struck[number] += 1
+        table = self.addresses["table"]
+        holders = {"holders": addresses.lock_holders(table)} if step and table else {}
         at = time.monotonic_ns()
         try:
             pause: float | None = module.strike(module.Options(**fault.options), self, member)
@@ -169,7 +216,7 @@ class Injector:
             self._note["failed"] = str(error)
             pause = 0.0
         process = member.outcome.name if member is not None else ""
-        facts = {"kind": fault.kind, "process": process, "step": step, **self._note}
+        facts = {"kind": fault.kind, "process": process, "step": step, **holders, **self._note}
         if len(self.told) < MOST_TOLD:
             self.told.append(facts | {"at_ns": at})
         self._tell("fault", **facts)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from common.history import record
+from common.names import printable
 
 STATES = {
     "R": "running",
@@ -36,7 +37,8 @@ def waiting(path: Path) -> tuple[int, str]:
     with path.open("rb") as file:
         file.seek(record.STATUS_OFFSET)
         since, text = record.STATUS.unpack(file.read(record.STATUS.size))
-    return since, text.partition(bytes(1))[0].decode(errors="replace")
+    # A program that is not ours may have written anything there.
+    return since, printable(text.partition(bytes(1))[0].decode(errors="replace"))
 
 
 def standing(path: Path) -> str:

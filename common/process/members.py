@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import selectors
 import signal
 import socket
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common import names
 from common.history.outcome import ProcessOutcome
 from common.scenario.commands import PLAIN
 from common.scenario.plan import GroupPlan, Plan
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from common.process.reception import Reception
 
 CLOSING = b'{"type": "closing"}'
+# How long to wait for the end of a helper that was killed (s).
+PATIENCE = 2.0
 
 
 class Member:
@@ -77,6 +81,7 @@ class Members:
         # How many of each group are about to be started anew.
         self.coming: Counter[str] = Counter()
         self.on_end: Callable[[Member], None] = lambda member: None
+        self._helpers: list[int] = []
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members)
@@ -96,6 +101,19 @@ class Members:
         member.pidfd = os.pidfd_open(member.outcome.pid)
         self._members.append(member)
         self._selector.register(member.pidfd, selectors.EVENT_READ, lambda: self._reap(member))
+
+    def adopt(self, member: Member, pid: int) -> None:
+        """Take in a helper that a process of the run started: it is killed with the others.
+
+        Only who is in that process's session is one: the pid is data from outside.
+        """
+        with contextlib.suppress(OSError):
+            helper = os.pidfd_open(pid)
+            standing = names.standing(pid)
+            if standing is None or standing.session != member.outcome.pid:
+                os.close(helper)
+                return
+            self._helpers.append(helper)
 
     def all_ready(self) -> bool:
         """Whether every child stands at the gate, or has done its part before it."""
@@ -156,6 +174,8 @@ class Members:
             member.signal(signal.SIGKILL)
         for member in living:
             self._reap(member)
+        while self._helpers:
+            _end(self._helpers.pop())
 
     def close(self) -> None:
         """Close every descriptor."""
@@ -223,3 +243,13 @@ class Members:
             cpu_s=round(outcome.cpu_s, 6),
         )
         self.on_end(member)
+
+
+def _end(helper: int) -> None:
+    """Kill a process that is nobody's child here, and wait until it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(helper, signal.SIGKILL)
+    poll = select.poll()
+    poll.register(helper, select.POLLIN)
+    poll.poll(PATIENCE * 1000)
+    os.close(helper)

@@ -110,7 +110,8 @@ class Others:
             if not all(map(math.isfinite, row)) or not any(row):
                 return f"the contents of the row {name}"
             # Who makes it in this run begins with the rows of the scenario.
-            if self._table_by != OTHER and (row[:-1] != planned[:-1] or (planned[-1] and not row[-1])):
+            begun = row[:-1] == planned[:-1] and (row[-1] or not planned[-1])
+            if self._table_by != OTHER and not begun:
                 return f"the row {name} with {planned} (it holds {row})"
         return ""
 

@@ -9,6 +9,7 @@ import errno
 import os
 import selectors
 import socket
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,12 @@ Fault = Callable[[Member, dict[str, Any]], bool]
 
 # Connections of processes that we did not start and that have not said yet what they want.
 MOST_STRANGERS = 16
+# How many may join a run in all, and how many refusals are told: more is a flood.
+MOST_GUESTS, MOST_REFUSALS = 256, 100
+# How many reports a process may make that are written down; none of ours makes more than three.
+MOST_REPORTS = 1000
+# What is read, or accepted, at one end of a process: what it left may go on for ever.
+MOST_AT_ONCE = 10_000
 
 
 class Reception:
@@ -49,17 +56,21 @@ class Reception:
         self._tell = tell
         self._fault = fault
         self._strangers: list[socket.socket] = []
+        self._said: Counter[str] = Counter()
+        self._guests = self._refused = 0
         selector.register(self._listening, selectors.EVENT_READ, self._accept)
 
     def accept_all(self) -> None:
         """Accept whoever waits: who died at once may have connected, and spoken, before."""
-        while self._accept():
-            pass
+        for _ in range(MOST_AT_ONCE):
+            if not self._accept():
+                return
 
     def drain(self, member: Member) -> None:
         """Read the last words of a process, which may still wait when its pidfd wakes us."""
-        while member.connection is not None and self._receive(member, member.connection):
-            pass
+        for _ in range(MOST_AT_ONCE):
+            if member.connection is None or not self._receive(member, member.connection):
+                return
 
     def hand_over(self, member: Member) -> None:
         """Leave a process's connection to somebody else, who reads all of it."""
@@ -74,6 +85,16 @@ class Reception:
 
     def take(self, member: Member, message: bytes) -> None:
         """Take a report that was read elsewhere."""
+        self._hear(member, message)
+
+    def close(self) -> None:
+        """Accept nobody any more."""
+        self._listening.close()
+        for connection in self._strangers:
+            connection.close()
+
+    def _hear(self, member: Member, message: bytes) -> str:
+        # Returns the type of the report, "" where it was refused.
         report = reports.decode(message)
         if report is not None and report["type"] == "fault":
             taken = self._fault(member, report)
@@ -81,12 +102,7 @@ class Reception:
             taken = report is not None and self._take(member.outcome, report)
         if not taken:
             self._tell("report_refused", process=member.outcome.name, size=len(message))
-
-    def close(self) -> None:
-        """Accept nobody any more."""
-        self._listening.close()
-        for connection in self._strangers:
-            connection.close()
+        return report["type"] if report is not None and taken else ""
 
     def _accept(self) -> bool:
         try:
@@ -102,7 +118,7 @@ class Reception:
         pid, uid = reports.peer(connection)
         member = self._members.living(pid)
         if uid != os.getuid() or (member is not None and member.connection is not None):
-            self._tell("peer_refused", pid=pid, uid=uid)
+            self._refuse(pid, uid)
             connection.close()
         elif member is None:
             self._strangers.append(connection)
@@ -121,6 +137,12 @@ class Reception:
             connection, selectors.EVENT_READ, lambda: self._receive(member, connection)
         )
 
+    def _refuse(self, pid: int, uid: int) -> None:
+        # Told, but not without end: a log is a file on a disk.
+        self._refused += 1
+        if self._refused <= MOST_REFUSALS:
+            self._tell("peer_refused", pid=pid, uid=uid, last=self._refused == MOST_REFUSALS)
+
     def _dismiss(self, connection: socket.socket) -> None:
         self._strangers.remove(connection)
         self._selector.unregister(connection)
@@ -130,13 +152,15 @@ class Reception:
         # A process that we did not start must say that it joins, before anything else.
         report = reports.decode(_read(connection) or b"")
         job = None
-        if report is not None and report["type"] == "join" and self._members.living(pid) is None:
+        joins = report is not None and report["type"] == "join" and self._guests < MOST_GUESTS
+        if report is not None and joins and self._members.living(pid) is None:
             job = self._invite(pid, report)
         member = self._members.living(pid)
         if job is None or member is None:
-            self._tell("peer_refused", pid=pid, uid=os.getuid())
+            self._refuse(pid, os.getuid())
             self._dismiss(connection)
             return
+        self._guests += 1
         self._strangers.remove(connection)
         self._selector.unregister(connection)
         self._connect(member, connection)
@@ -150,12 +174,17 @@ class Reception:
         message = _read(connection)
         if message is None:
             return False
-        if not message:
+        flood = self._said[member.outcome.name] >= MOST_REPORTS
+        if flood:
+            self._tell("report_refused", process=member.outcome.name, size=len(message), last=True)
+        if flood or not message:
             self._selector.unregister(connection)
             connection.close()
             member.connection = None
             return False
-        self.take(member, message)
+        # Progress is only shown, and what is said at a fault is asked for.
+        if self._hear(member, message) not in ("progress", "fault"):
+            self._said[member.outcome.name] += 1
         return True
 
     def _take(self, outcome: ProcessOutcome, report: dict[str, Any]) -> bool:
@@ -163,7 +192,7 @@ class Reception:
         if kind == "ready":
             outcome.phase = "run" if outcome.guest or outcome.life else "ready"
             self._tell("process_ready", process=outcome.name)
-        elif kind == "progress" and type(done) is int and done >= 0:
+        elif kind == "progress" and type(done) is int and 0 <= done < reports.LARGEST_NUMBER:
             self._tell("progress", process=outcome.name, done=done)
         elif kind == "summary" and isinstance(summary, dict):
             outcome.summary = reports.bounded(summary)

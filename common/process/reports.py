@@ -19,6 +19,8 @@ from common.errors import MachineError, ProcessError
 LARGEST = 64 * 1024
 LONGEST = 500
 MOST = 1000
+# No count, price or time of a run comes near; a greater one has no place in a double.
+LARGEST_NUMBER = 1 << 63
 
 
 class Reporter:
@@ -112,6 +114,8 @@ def bounded(summary: dict[str, Any], depth: int = 2) -> dict[str, Any]:
             return [kept(one) for one in value[:MOST]]
         if isinstance(value, str):
             return harmless(value)
+        if isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+            return None
         return None if isinstance(value, float) and not math.isfinite(value) else value
 
     return {harmless(key): kept(value) for key, value in list(summary.items())[:MOST]}

@@ -247,6 +247,7 @@ class Supervisor:
             paper="paper.txt" if plan.paper is not None else None,
             deadlock=self.watch.found if self.watch is not None else deadlock,
             trace=passed,
+            remarks=maker.foreign.remarks,
             faults=self.injector.told,
             restarts=self.restarts.count,
             given_up=self.restarts.given_up,
@@ -260,6 +261,7 @@ class Supervisor:
         except (ObjectVanished, NotPermitted) as error:
             outcome.vanished = str(error)
         outcome.lock_values = addresses.lock_values(table) if table else []
+        outcome.lock_holders = addresses.lock_holders(table) if table else []
         return outcome
 
     def _conduct(

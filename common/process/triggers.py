@@ -87,4 +87,6 @@ class Triggers:
         answer = self._reporter.receive(FOR_EVER)
         word = (answer or {}).get("word")
         if word:
-            kinds.load(kinds.FAULTS, fault["kind"]).act(word, self._context)
+            did = kinds.load(kinds.FAULTS, fault["kind"]).act(word, self._context)
+            if did is not None:
+                self._reporter.send("fault", number=fault["number"], did=did)

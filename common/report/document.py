@@ -9,6 +9,7 @@ from typing import Any
 
 from common.history.outcome import Outcome
 from common.report.recovered import recovered
+from common.scenario.faults import HARMLESS
 from common.scenario.plan import Expect, Plan
 from common.verdict.finding import FAILURES, Verdict
 from common.verdict.wording import many
@@ -36,13 +37,14 @@ def run_document(
         "findings": [asdict(finding) for finding in verdict.findings],
         "doubts": verdict.doubts,
         "remarks": remarks
-        + _disturbed(outcome)
-        + recovered(plan, outcome, measures.get("unacknowledged")),
+        + recovered(plan, outcome, measures.get("unacknowledged"))
+        + measures.get("spool", {}).get("told", []),
         "measures": measures,
         "processes": [asdict(process) for process in outcome.processes],
         "objects": outcome.objects,
         "leaks": outcome.leaks,
         "kept": outcome.kept,
+        "disturbances": _disturbed(outcome),
         "faults": outcome.faults,
         "restarts": outcome.restarts,
         "initial": _rows(names, outcome.initial),
@@ -54,9 +56,10 @@ def run_document(
 def _disturbed(outcome: Outcome) -> list[str]:
     """Say what went wrong on purpose, and who was started anew."""
     said = []
-    counts = Counter(fault["kind"] for fault in outcome.faults)
+    struck = [fault for fault in outcome.faults if fault["kind"] not in HARMLESS]
+    counts = Counter(fault["kind"] for fault in struck)
     if counts:
-        first = outcome.faults[0]
+        first = struck[0]
         where = " at ".join(filter(None, (first["process"], first["step"])))
         told = ", ".join(many(count, kind) for kind, count in counts.items())
         said.append(f"faults that struck: {told}; the first: {first['kind']} {where}".rstrip())

@@ -9,6 +9,7 @@ from common.history.case import Case
 from common.history.operations import Effect
 from common.process.deadlocks import circle
 from common.scenario.plan import ChannelPlan
+from common.verdict.halves import is_second
 from common.verdict.race_causes import REMEDIES, Cause, cause_of, guarded, reason
 
 _WITH = {
@@ -45,6 +46,11 @@ def prevention(case: Case, kind: str, witnesses: list[int]) -> str:
     place = case.history.operation(witnesses[0]).place
     if kind == "data_race" and guarded(case):
         return REMEDIES[cause_of(case, witnesses[0], witnesses[-1])]
+    if kind == "lost_update" and is_second(case, witnesses[-1]):
+        return (
+            "table.recovery is none: with recovery: intent the next holder of the lock would have "
+            "undone the first half, or finished the second (half_done: finish)"
+        )
     if place == "table" and plan.table is not None:
         return _lock(case, "table.lock", plan.table.lock.kind, benefit, witnesses)
     if kind == "pages_interleaved" and plan.paper is not None:

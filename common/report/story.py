@@ -21,6 +21,7 @@ from common.report.standstill import standstill
 from common.report.text import number
 from common.verdict.delivery import traffic
 from common.verdict.finding import Finding, Witness
+from common.verdict.halves import is_second
 
 SENDS, TAKES = (Effect.OFFER, Effect.PASS), (Effect.TAKE,)
 RATES = (Effect.SET, Effect.SNAPSHOT)
@@ -44,7 +45,9 @@ def tell(case: Case, finding: Finding, which: str) -> dict[str, Any]:
     chosen = getattr(finding, which)
     witnesses = list(dict.fromkeys(_position(case, each) for each in chosen.witnesses))
     effects = {case.history.operation(at).effect for at in witnesses}
-    scene = Scene(case, witnesses, finding.kind == "starvation")
+    # Of the two halves of one operation the first is told: the other is in another row.
+    told = [at for at in witnesses if not is_second(case, at)]
+    scene = Scene(case, told, finding.kind == "starvation")
     if finding.kind == "deadlock":
         rows = [each.row(process, "", None) for process, each in standstill(case)]
     else:

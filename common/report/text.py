@@ -95,9 +95,11 @@ def run_text(document: Document) -> str:
         lines.insert(
             2, f"  interrupted by signal {document['interrupted']}: judged as far as it came"
         )
+    lines += _channel_lines(document)
     lines += _table_lines(document)
     lines += _sentences([document])
-    lines += [wrapped(f"note: {remark}", "  ") for remark in document["remarks"]]
+    notes = document["disturbances"] + document["remarks"]
+    lines += [wrapped(f"note: {note}", "  ") for note in notes]
     lines += [*_left(document), f"  stored in {document['run_dir']}"]
     return "\n".join(lines)
 
@@ -181,7 +183,12 @@ def _kind_rows(variants: dict[str, Any]) -> list[tuple[str, Any]]:
     # Kinds that the table does not have anyway get a row each where any run found them.
     runs = [run for entry in variants.values() for run in entry["runs"]]
     kinds = dict.fromkeys(f["kind"] for run in runs for f in run["findings"])
-    return [
+    disturbed: list[tuple[str, Any]] = []
+    if any(run["faults"] for run in runs):
+        disturbed.append(("faults that struck", _median(lambda run: len(run["faults"]))))
+    if any(run["restarts"] for run in runs):
+        disturbed.append(("started anew", _median(lambda run: run["restarts"])))
+    return disturbed + [
         (kind.replace("_", " "), _median(partial(_count, kind=kind)))
         for kind in kinds
         if kind not in ("lost_update", "negative_stock")
@@ -279,6 +286,19 @@ def _surprise(document: Document) -> str:
     found = {finding["kind"] for finding in document["findings"]}
     failed = sorted(found & set(FAILURES))
     return f"{promise}, and no {' or '.join(failed)}" if failed else promise
+
+
+def _channel_lines(document: Document) -> list[str]:
+    lines = []
+    for name, each in (document["measures"].get("channels") or {}).items():
+        if each["sent"]:
+            fill = "" if each["highest"] is None else f", {number(each['highest'])} in it at most"
+            lines.append(
+                f"  {name:<10}  {number(each['sent'])} sent, {number(each['taken'])} taken{fill}; "
+                f"senders stood in it for {number(each['send_s'], 3)} s, "
+                f"{number(each['longest_send_s'] * 1e3, 1)} ms at once"
+            )
+    return lines
 
 
 def _table_lines(document: Document) -> list[str]:

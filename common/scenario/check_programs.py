@@ -104,7 +104,7 @@ def _check_luck(
     reading: Reading,
     layout: TableLayout,
 ) -> None:
-    """Complain of lines that may be refused, or not, as it happens: nothing could be judged then."""
+    """Complain of lines that may be refused, or not, as it happens: then nothing can be judged."""
     judge = getattr(group.module, "risks", None)
     if judge is None:
         return
@@ -139,10 +139,11 @@ def _check_luck(
 
 def _stocks(values: Values, layout: TableLayout) -> list[list[float]]:
     changes = values.get("table", {}).get("rows", {})
-    return [
-        [changes.get(name, {}).get(cell, value) for cell, value in zip(layout.fields, row, strict=True)]
-        for name, row in zip(layout.rows, layout.initial, strict=True)
-    ]
+    found = []
+    for name, row in zip(layout.rows, layout.initial, strict=True):
+        own = changes.get(name, {})
+        found.append([own.get(*cell) for cell in zip(layout.fields, row, strict=True)])
+    return found
 
 
 def _check_makers(values: Values, members: list[Group], reading: Reading) -> None:

@@ -10,6 +10,8 @@ from common import kinds
 
 if TYPE_CHECKING:
     from common.scenario.shapes import Chosen
+# They only put the steps of processes into an order.
+HARMLESS = ("pause", "sign")
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Group:
 
     @property
     def spool(self) -> str:
-        """What the role does with the spool: ``send`` (fills it), ``receive``, or "" for nothing."""
+        """What the role does with the spool: ``send`` (fills it), ``receive``, "" for nothing."""
         return str(getattr(self.module, "SPOOL", ""))
 
     @property
@@ -74,12 +74,15 @@ class Group:
     def uses(self) -> Iterator[Use]:
         """Yield each use that this group makes of a channel."""
         fields = self.module.Options.__dataclass_fields__
+        # A role may send messages of several kinds: then it says how long they are.
+        sized = getattr(self.module, "message_size", None)
         for name, field in fields.items():
             channel = self.chosen.options.get(name, field.default)
             if field.metadata["channel"] and isinstance(channel, str) and channel:
                 mode = field.metadata["channel"]
                 plain = {"call": "send", "serve": "receive"}.get(mode, mode)
-                yield Use(name, plain, channel, field.metadata["message"], plain != mode)
+                size = sized(self.chosen.options) if sized else field.metadata["message"]
+                yield Use(name, plain, channel, size, plain != mode)
 
     def steps(self, channels: Mapping[str, Chosen | None]) -> set[str]:
         """Return the steps that these processes go through, those of their channels included."""

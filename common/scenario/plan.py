@@ -92,13 +92,15 @@ class SpoolPlan:
 class ProgramPlan:
     """A program that takes a role: its words, where it works, and what it knows (``level``).
 
-    ``lines`` is what a plain one reads on its standard input. ``changes`` is what these make of
+    ``uses_table`` says whether its role has to do with the table; ``lines`` is what a plain one
+    reads on its standard input. ``changes`` is what these make of
     the stock of each row, and ``balance`` what they leave its teller; None where nobody can tell.
     """
 
     words: list[str]
     directory: str
     level: str
+    uses_table: bool = False
     lines: str = ""
     changes: list[float] | None = None
     balance: float | None = None
@@ -367,4 +369,5 @@ def _program(group: Group, table: TablePlan | None) -> ProgramPlan | None:
     changes, balance = None, None
     if promise is not None and table is not None:
         changes, balance = promise(options, table.rows)
-    return ProgramPlan(command.words, command.directory, level, lines, changes, balance)
+    words, place = command.words, command.directory
+    return ProgramPlan(words, place, level, group.needs_table, lines, changes, balance)

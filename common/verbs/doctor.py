@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common import names, runs
-from common.errors import LabError
+from common.errors import ScenarioError
 from common.kernel import facilities, limits, readings
 from common.kernel.leftovers import ledger_of
 from common.names import printable
@@ -69,11 +69,12 @@ def _scenario(
     """Return whether each variant can run here, and what keeps it from it."""
     try:
         scenario = load(path, systems)
-    except LabError as error:
+    except ScenarioError as error:
         if named:
             raise
-        # One that is not well must not hide what there is to say of the others.
-        return [_entry(str(path), "", [error.message])]
+        # What the machine's limits make impossible is complained of at its place in the file.
+        name = str(path.relative_to(CONFIGS).with_suffix(""))
+        return [_entry(name, "", [f"{c.reason}; mend: {c.hint}" for c in error.complaints])]
     return [
         _entry(scenario.name, variant, _why(plan(scenario, variant, 1, systems), systems, out))
         for variant in scenario.variants

@@ -66,7 +66,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         from common.grading.gradescope import for_student
 
         document = for_student(document)
-    _tell(document, grading.title, arguments.json, target)
+    _tell(document, arguments.json, target)
     return GRADED
 
 
@@ -109,7 +109,7 @@ def _make_room(target: Path) -> None:
         raise UsageError(f"{target} cannot be written: {error.strerror}", "--json FILE") from None
 
 
-def _tell(document: dict[str, Any], title: str, given: str | None, target: Path | None) -> None:
+def _tell(document: dict[str, Any], given: str | None, target: Path | None) -> None:
     from common.grading.text import grade_text
 
     text = json.dumps(document, indent=2, ensure_ascii=False)
@@ -124,7 +124,7 @@ def _tell(document: dict[str, Any], title: str, given: str | None, target: Path 
         except OSError as error:
             part.unlink(missing_ok=True)
             raise MachineError(f"{target} cannot be written: {error.strerror}") from None
-    print(grade_text(document, title))
+    print(grade_text(document))
 
 
 def _check(arguments: argparse.Namespace, grading: Any, systems: Mapping[str, System]) -> int:

@@ -83,7 +83,7 @@ def _comparison(directory: Path, systems: Mapping[str, System]) -> str:
 
 
 def _write(path: Path, page: str) -> None:
-    passing = path.with_name(f".{path.name}.{os.getpid()}")
+    passing = runs.passing(path)
     try:
         passing.write_text(page, encoding="utf-8", errors="replace")
         passing.replace(path)

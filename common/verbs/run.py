@@ -46,7 +46,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, metavar="N", help="repeat a run's random choices (default: drawn)"
     )
-    parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="run N times")
+    parser.add_argument("--repeat", type=positive, default=1, metavar="N", help="run N times")
     parser.add_argument(
         "--keep", action="store_true",
         help="leave the kernel objects for ipcs to show; `clean` removes them",
@@ -62,7 +62,8 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def _positive(word: str) -> int:
+def positive(word: str) -> int:
+    """Return a whole number from 1, for an option; raises ``ArgumentTypeError``."""
     if not word.isdigit() or int(word) < 1:
         raise argparse.ArgumentTypeError(f"{word!r} is not a whole number from 1")
     return int(word)

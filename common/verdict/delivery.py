@@ -11,6 +11,7 @@ from common import kinds
 from common.history.case import Case
 from common.history.merge import Positions
 from common.history.operations import Effect
+from common.verdict import unseen
 
 Items = npt.NDArray[np.uint64]
 
@@ -107,12 +108,14 @@ def lookup(known: Items, wanted: Items) -> tuple[npt.NDArray[np.int64], npt.NDAr
 
 
 def traffic(case: Case) -> Traffic:
-    """Collect the records of a run's jobs."""
-    select = case.history.select
-    return Traffic(
-        case,
-        select(Effect.OFFER),
-        select(Effect.TAKE),
-        select(Effect.PASS),
-        select(Effect.DELIVER),
-    )
+    """Collect the records of a run's jobs, but those of which not all was recorded."""
+    effects = (Effect.OFFER, Effect.TAKE, Effect.PASS, Effect.DELIVER)
+    found = [case.history.select(effect) for effect in effects]
+    blind = [channel.index for channel in unseen.nameless(case.plan)]
+    if blind:
+        history = case.history
+        passed = np.concatenate(found[:3])
+        items = history.gather("item", np.sort(passed))
+        hidden = np.unique(items[np.isin(history.objects[np.sort(passed)], blind)])
+        found = [each[~np.isin(history.gather("item", each), hidden)] for each in found]
+    return Traffic(case, *found)

@@ -57,6 +57,13 @@ def half_done(case: Case, applied: Callable[[int], bool]) -> list[Half]:
     return found
 
 
+def is_second(case: Case, position: int) -> bool:
+    """Tell whether a record in flight is the second half of an operation."""
+    process = case.history.process_at(position)
+    kind = process.records["kind"][case.history.record(position)["seq"] - 1]
+    return bool(case.history.in_flight[position] and kind >= record.SECOND_HALF)
+
+
 def tell(case: Case, half: Half) -> Instance:
     """Say what was done, and what never was."""
     history = case.history

@@ -16,7 +16,7 @@ from common.history import overlap
 from common.history.case import Case
 from common.history.measure import measure
 from common.scenario.plan import ChannelPlan
-from common.verdict import balance, completeness, handling, recoveries, sightings
+from common.verdict import balance, completeness, handling, recoveries, sheet, sightings, unseen
 from common.verdict.evidence import Result
 from common.verdict.finding import KINDS, Verdict
 
@@ -39,6 +39,7 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
         "balance": balance.check,
         "completeness": completeness.check,
         "handling": handling.check,
+        "sheet": sheet.check,
         "sightings": sightings.check,
         "recoveries": recoveries.check,
     }
@@ -51,6 +52,11 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
     begin("measure")
     measured = _protected("measure", lambda: measure(case.history, case.outcome), result)
     measures: dict[str, Any] = measured or {}
+    names_of = {channel.index: channel.name for channel in case.plan.channels}
+    measures["channels"] = {
+        names_of.get(number, f"channel {number}"): figures
+        for number, figures in measures.get("channels", {}).items()
+    }
     for kind in kinds.names(kinds.PROPERTIES):
         begin(kind)
         found = _protected(kind, partial(_property, kind, case), result)
@@ -67,6 +73,7 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
         measures["interrupted"] = case.outcome.interrupted
     if not result.findings and not result.doubts:
         result.doubts += _protected("contention", lambda: _untried(case, measures), result) or []
+        result.doubts += _protected("meeting", lambda: sheet.untried(case), result) or []
     measures.update(result.measures)
     kinds_found = {finding.kind for finding in result.findings}
     if kinds_found == {"object_vanished"}:
@@ -95,6 +102,9 @@ def _protected(name: str, ask: Callable[[], T], result: Result) -> T | None:
 
 def _untried(case: Case, measures: dict[str, Any]) -> list[str]:
     """Return why a run in which nothing was found proves nothing: it put nothing to the test."""
+    if unseen.programs(case.plan):
+        # What they leave was in question; whether they met is asked there.
+        return []
     if not measures["operations"]:
         return ["no operation was done"]
     places: dict[str, dict[str, int]] = measures["places"]
@@ -102,6 +112,9 @@ def _untried(case: Case, measures: dict[str, Any]) -> list[str]:
     if active < 2:
         count = len(case.outcome.processes)
         return [f"only one of {count} processes did anything"] if count > 1 else []
+    if case.spool is not None:
+        # What is in question there is not whether two met, but whether what was accepted is kept.
+        return []
     # Under a schedule who had to wait stood before the lock and had not asked for it yet: that
     # nobody met there was no luck.
     if not measures["contended"] and case.plan.schedule is None:

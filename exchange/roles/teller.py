@@ -25,7 +25,7 @@ BEGINS = "acquire"
 class Options:
     """What a teller can be told."""
 
-    lines: list[str] = option(about="The lines of input, such as `buy EURO 10`.", minimum=1)
+    lines: list[str] = option(about="The lines of input, such as `buy EURO 10`.")
     balance: float = option(
         BALANCE, about="The private balance to begin with.", minimum=0, maximum=1e12
     )

@@ -9,6 +9,7 @@ from typing import Any
 from common.kernel.channels import framed
 from common.options import option
 from common.process.context import Context
+from spooler import texts
 from spooler.messages import SIZE
 from spooler.operations import PASS
 from spooler.taking import open_source
@@ -26,6 +27,11 @@ class Options:
         channel="send",
         message=SIZE,
     )
+    format: str = texts.format_option()
+    length: int = texts.length_option()
+
+
+message_size = texts.message_size
 
 
 def records(options: Options) -> int:
@@ -35,7 +41,7 @@ def records(options: Options) -> int:
 
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open both channels; returns what to do once the gate is open."""
-    take = open_source(context, options.source)
+    take = open_source(context, options.source, options.format)
     owners = list(context.addresses["channels"][options.to]["at"])
     place = int(context.name.rpartition("-")[2])
     channel = context.channel(options.to, "send", owners[place % len(owners)])

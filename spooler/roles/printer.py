@@ -10,6 +10,7 @@ from common.errors import MachineError
 from common.kernel.touch import Touch
 from common.options import option
 from common.process.context import Context
+from spooler import texts
 from spooler.messages import SIZE
 from spooler.operations import PRINT
 from spooler.printing import page_printer, sheet_of
@@ -23,6 +24,11 @@ class Options:
     """What a printer can be told."""
 
     source: str = option(about="The channel to fetch jobs from.", channel="receive", message=SIZE)
+    format: str = texts.format_option()
+    length: int = texts.length_option()
+
+
+message_size = texts.message_size
 
 
 def records(options: Options) -> int:
@@ -32,7 +38,7 @@ def records(options: Options) -> int:
 
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open the channel and the paper; returns what to do once the gate is open."""
-    take = open_source(context, options.source)
+    take = open_source(context, options.source, options.format)
     page_file, lock = context.paper()
     sheet, print_page = sheet_of(context), page_printer(context, page_file)
     clock, at = context.clock, context.at

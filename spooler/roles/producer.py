@@ -9,7 +9,8 @@ from typing import Any
 from common.options import option
 from common.process.context import Context
 from common.process.turns import Stop
-from spooler.messages import SIZE, Job, alphabet, offer
+from spooler import texts
+from spooler.messages import SIZE, Job, alphabet, offer, send
 from spooler.operations import PUT
 
 STEPS = ("send",)
@@ -29,6 +30,12 @@ class Options:
     urgent_every: int = option(
         0, about="Every so manieth job is urgent; 0 means none.", minimum=0, maximum=1_000_000
     )
+    format: str = texts.format_option()
+    text: str = option(texts.LETTERS, about="The text to send (format: text).")
+    length: int = texts.length_option()
+
+
+message_size = texts.message_size
 
 
 def records(options: Options) -> int:
@@ -41,6 +48,14 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     channel = context.channel(options.to, "send")
     index = context.channel_index(options.to)
     every = options.urgent_every
+    text = texts.as_message(options.text, getattr(channel, "exact", 0))
+
+    def place(job: Job) -> None:
+        if options.format == texts.JOB:
+            offer(context, channel, index, PUT, job)
+        else:
+            seen = texts.checksum(texts.text_of(text))
+            send(context, channel, index, PUT, job, text, float(seen))
 
     def produce() -> dict[str, Any]:
         placed = 0
@@ -54,7 +69,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             urgent = int(every > 0 and placed % every == 0)
             letters = alphabet(context.index, placed)
             job = Job(letters, urgent, options.pages, context.item(placed))
-            offer(context, channel, index, PUT, job)
+            place(job)
             if placed % 1000 == 0:
                 context.progress(placed)
         return {"placed": placed}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -17,6 +18,7 @@ from spooler.submission import Submission
 
 STEPS = ("send", "receive")
 BEGINS = "send"
+ENDLESS = "jobs"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,9 @@ class Options:
         about="The channel to the spooler; its kind must carry answers back.", channel="call",
         message=submission.SIZE,
     )  # fmt: skip
-    jobs: int = option(50, about="Jobs to submit.", minimum=1, maximum=100_000)
+    jobs: int = option(
+        50, about="Jobs to submit; 0 means until told to finish.", minimum=0, maximum=100_000
+    )
     pages: int = option(1, about="Pages of a job.", minimum=1, maximum=100)
     priorities: list[int] = option(
         [0], about="Priorities of its jobs in turn, 0 normal, 9 the most urgent.", minimum=1,
@@ -50,8 +54,8 @@ def check(options: Options) -> dict[str, str]:
 
 
 def records(options: Options) -> int:
-    """Return how many records this role will write."""
-    return options.jobs
+    """Return how many records this role will write, as far as it is known."""
+    return options.jobs or 1024
 
 
 def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
@@ -64,7 +68,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
 
     def submit() -> dict[str, Any]:
         placed = again = unaccepted = 0
-        for count in range(options.jobs):
+        for count in range(options.jobs) if options.jobs else itertools.count():
             try:
                 if at is not None:
                     at("send", line.sending)

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.history.outcome import Outcome, ProcessOutcome
-from common.report.document import _recovered
+from common.report.recovered import recovered
+from tests.process.supervised import plan_of
 from tests.process.test_supervise import process, supervise
 
 
@@ -32,7 +33,7 @@ def test_the_report_names_the_process_and_what_it_means() -> None:
     processes[0].summary = {"recovered": 2}
     processes[1].summary = {"recovered": "often"}
     outcome = Outcome(gate_ns=0, ended_ns=1, processes=processes)
-    [said] = _recovered(outcome)
+    [said] = recovered(plan_of({"roles": ["works"]}), outcome, None)
     assert said.startswith(
         "a was given a lock by an owner that had died in it (EOWNERDEAD), 2 times"
     )

@@ -39,7 +39,7 @@ def test_the_limit_holds_and_is_told(tmp_path: Path) -> None:
     )
     document = run(tmp_path, content)
     assert lives(document, "trader-0") == ["trader-0", "trader-0.1", "trader-0.2"]
-    assert any("trader-0 was not started any more" in each for each in document["remarks"])
+    assert any("trader-0 was not started any more" in each for each in document["disturbances"])
     assert document["findings"] == []
 
 

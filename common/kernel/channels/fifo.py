@@ -21,6 +21,7 @@ from common.kernel.channels import At, Channel, Facts
 from common.kernel.foreign import Awaited
 from common.kernel.frames import NOT_OPEN, Reader, Writer, drain
 from common.kernel.locks import Address
+from common.kernel.unframed import UnframedReader, UnframedWriter
 from common.kernel.waits import Wait
 from common.options import option
 
@@ -47,6 +48,12 @@ class Options:
     batch: bool = option(
         False, about="read many frames at once: faster, for a channel that one process receives"
     )
+    framing: str = option(
+        "record",
+        about="records of one size; or nothing: a write of any size up to it, and a read gets what "
+        "is there, as the lecture's programs do",
+        choices=("record", "none"),
+    )
     path: str | None = asking.path("the FIFO", "the lecture's is /tmp/fifo")
     made_by: str = asking.maker()
 
@@ -55,7 +62,7 @@ def facts(options: Options) -> Facts:
     """Return how it behaves (fifo(7), pipe(7))."""
     return Facts(
         bounded=True,
-        boundaries=True,
+        boundaries=options.framing == "record",
         many_senders=True,
         many_receivers=True,
         kept=True,
@@ -77,6 +84,8 @@ def check(options: Options, message_size: int) -> str:
         )
     if options.path is not None and options.priorities > 1:
         return "a path is that of one FIFO: priorities: 1"
+    if options.framing == "none" and (options.batch or options.priorities > 1):
+        return "framing: none reads one write at a time, from one FIFO: no batch, priorities: 1"
     if options.batch and options.priorities > 1:
         return "batch reads ahead of more urgent messages: it goes with one priority only"
     return ""
@@ -85,7 +94,7 @@ def check(options: Options, message_size: int) -> str:
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Create the FIFOs, the most urgent first."""
     paths = [maker.fifo("channel", options.path) for _ in range(options.priorities)]
-    return {"paths": paths, "message_size": message_size, "batch": options.batch}
+    return _address(options, paths, message_size)
 
 
 def awaited(options: Options, size: int) -> list[Awaited]:
@@ -95,7 +104,22 @@ def awaited(options: Options, size: int) -> list[Awaited]:
 
 def named(options: Options, size: int) -> dict[str, Any]:
     """Return the address of a FIFO that another program makes."""
-    return {"paths": [options.path], "message_size": size, "batch": options.batch}
+    assert options.path is not None
+    return _address(options, [options.path], size)
+
+
+def told(address: Address) -> dict[str, Any]:
+    """Return what another program is told of it: the path, and those of all priorities."""
+    return {**address, "path": address["paths"][0]}
+
+
+def _address(options: Options, paths: list[str], size: int) -> dict[str, Any]:
+    return {
+        "paths": paths,
+        "message_size": size,
+        "batch": options.batch,
+        "framing": options.framing,
+    }
 
 
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Channel:
@@ -108,12 +132,15 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
     paths, size = address["paths"], address["message_size"]
     if mode == "send":
         ends = _open_all(paths, os.O_WRONLY, what)
-        return Writer(
+        kind = Writer if address["framing"] == "record" else UnframedWriter
+        return kind(
             ends, size, wait, what, open_late=lambda level: _await_reader(paths[level], wait, what)
         )
     # Read and write (fifo(7)): a reader that is itself a writer never sees end-of-file between
     # two writers, which would wake it again and again.
     ends = _open_all(paths, os.O_RDWR, what)
+    if address["framing"] == "none":
+        return UnframedReader(ends, size, wait, what)
     # Up to PIPE_BUF bytes, which is what the kernel keeps in one page.
     return Reader(ends, size, wait, what, select.PIPE_BUF // size if address["batch"] else 1)
 

@@ -125,6 +125,12 @@ def named(options: Options, size: int) -> dict[str, Any]:
     return {"memory": {"key": options.key, "fresh": False}, "message_size": size}
 
 
+def told(address: Address) -> dict[str, Any]:
+    """Return what another program is told of it: the key of the segment, and of the semaphores."""
+    said = {"key": address["memory"]["key"], "message_size": address["message_size"]}
+    return said | {f"{name}_key": address[name] for name in ("put", "get") if name in address}
+
+
 def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = None) -> Slot:
     """Open the slot; both ends are the same object. Raises ``ObjectVanished``."""
     return Slot(address, wait, what, at)
@@ -154,7 +160,8 @@ class Slot:
         self._wait = wait
         self._what = what
         self._at = at
-        self._size: int = address["message_size"]
+        # Every message has this size.
+        self.exact = self._size = int(address["message_size"])
         self._memory = sysv_shm.attach(address["memory"])
         self._bytes = self._memory.bytes
         self._until_free: Callable[[], object] = self._watch_for_star

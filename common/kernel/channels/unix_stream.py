@@ -8,6 +8,7 @@ message or several ("HelloHelloHow about an answer?").
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from common.kernel.channels import At, Channel, Facts
 from common.kernel.connections import Receiver, Sender
 from common.kernel.foreign import Awaited
 from common.kernel.locks import Address
+from common.kernel.sockets import CLOSED
 from common.kernel.waits import Wait
 from common.options import option
 
@@ -50,6 +52,11 @@ class Options:
         about="what marks the end of a message: a length of 4 bytes in front of it, or nothing",
         choices=("length", "none"),
     )
+    greeting: str = option(
+        "",
+        about="a line that the receiver says to whoever connects, and that a sender reads first, as "
+        "the lecture's pair does; with framing: none",
+    )
     path: str | None = asking.path("the socket", "the lecture's is mysocket")
     made_by: str = asking.maker()
 
@@ -76,6 +83,8 @@ def facts(options: Options) -> Facts:
 
 def check(options: Options, message_size: int) -> str:
     """Return why messages of ``message_size`` bytes do not fit ("" when they do)."""
+    if options.greeting and options.framing != "none":
+        return "a greeting is a line among bare bytes: framing: none"
     return streams.fits(message_size) if options.framing == "length" else ""
 
 
@@ -87,7 +96,7 @@ def mend(options: Options, lock: str) -> str:
 def make(options: Options, message_size: int, lock: Address, maker: Maker) -> dict[str, Any]:
     """Bind the listening socket."""
     made = sockets.make_unix(socket.SOCK_STREAM, maker, options.path)
-    return made | {"message_size": message_size, "framing": options.framing}
+    return made | _facts(options, message_size)
 
 
 def awaited(options: Options, size: int) -> list[Awaited]:
@@ -97,7 +106,11 @@ def awaited(options: Options, size: int) -> list[Awaited]:
 
 def named(options: Options, size: int) -> dict[str, Any]:
     """Return the address of a socket that another program makes."""
-    return {"path": options.path, "message_size": size, "framing": options.framing}
+    return {"path": options.path, **_facts(options, size)}
+
+
+def _facts(options: Options, size: int) -> dict[str, Any]:
+    return {"message_size": size, "framing": options.framing, "greeting": options.greeting}
 
 
 def descriptors(address: Address, mode: str) -> list[int]:
@@ -110,14 +123,23 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
     size, framed = address["message_size"], address["framing"] == "length"
     if mode == "receive":
         listener = sockets.inherited(address, what)
-        kind = streams.FramedReceiver if framed else UnframedReceiver
-        return kind(listener, size, wait, what)
+        if framed:
+            return streams.FramedReceiver(listener, size, wait, what)
+        return UnframedReceiver(listener, size, wait, what, _line(address))
     sockets.present(address["path"], what)
 
     def dial() -> socket.socket:
-        return sockets.dial(address, socket.SOCK_STREAM, wait, what)
+        connected = sockets.dial(address, socket.SOCK_STREAM, wait, what)
+        if address["greeting"]:
+            streams.read_line(connected, wait, what)
+        return connected
 
     return (streams.FramedSender if framed else UnframedSender)(dial, size, wait, what)
+
+
+def _line(address: Address) -> bytes:
+    greeting: str = address["greeting"]
+    return f"{greeting}\n".encode() if greeting else b""
 
 
 def reset(address: Address) -> None:
@@ -147,10 +169,21 @@ class UnframedSender(Sender):
 class UnframedReceiver(Receiver):
     """Receives whatever has come, up to one and a half messages."""
 
-    def __init__(self, listener: socket.socket, size: int, wait: Wait, what: str) -> None:
+    def __init__(
+        self, listener: socket.socket, size: int, wait: Wait, what: str, greeting: bytes = b""
+    ) -> None:
         super().__init__(listener, wait, what, lingers=False)
+        self._greeting = greeting
         # More than one message and less than two: what is joined is also torn.
         self._ask = size * 3 // 2 + 1
+
+    def _accepted(self) -> int:
+        fd = super()._accepted()
+        if fd != CLOSED and self._greeting:
+            # A new connection has room for a line; who has gone again is noticed when it is read.
+            with contextlib.suppress(OSError):
+                os.write(fd, self._greeting)
+        return fd
 
     def _take(self, fd: int) -> bytes | None:
         try:

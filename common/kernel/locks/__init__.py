@@ -16,6 +16,8 @@
   launcher's descriptors that a process needs. A handle owns duplicates.
 - ``FREED_BY_REMOVAL = True``: an object that is not there is a free lock; to remove it gives the
   lock back in its holder's place.
+- ``A_FILE = True``: the lock is a file, and its address has its ``path``.
+- ``ASKED_BY``, where ``holder`` can tell: the call that it asks by.
 - ``EXCLUDES`` and ``TELLS_REMOVAL``: whether one process at a time is inside, and whether who has
   it open is told that the object was removed.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one ``make``, or one

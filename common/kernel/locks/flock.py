@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 EXCLUDES = True
 TELLS_REMOVAL = False
 
+# It is a file that any process may open.
+A_FILE = True
+
+# What tells who has it.
+ASKED_BY = "/proc/locks"
+
 # The objects of a limited number that one lock makes.
 OBJECTS: dict[str, int] = {}
 

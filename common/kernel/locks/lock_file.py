@@ -30,6 +30,12 @@ TELLS_REMOVAL = False
 # Where it is gone it is free: its removal gives it back in its holder's place.
 FREED_BY_REMOVAL = True
 
+# It is a file that any process may open.
+A_FILE = True
+
+# What tells who has it.
+ASKED_BY = "the pid in it"
+
 # The objects of a limited number that one lock makes.
 OBJECTS: dict[str, int] = {}
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 EXCLUDES = True
 TELLS_REMOVAL = False
 
+# It is a file that any process may open.
+A_FILE = True
+
 # The objects of a limited number that one lock makes.
 OBJECTS: dict[str, int] = {}
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 EXCLUDES = True
 TELLS_REMOVAL = False
 
+# What tells who has it.
+ASKED_BY = "its owner word"
+
 # The objects of a limited number that one lock, or all of one ``make_rows``, make.
 OBJECTS = _line.OBJECTS
 

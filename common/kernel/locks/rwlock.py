@@ -31,6 +31,9 @@ READERS, WRITERS = "readers", "writers"
 EXCLUDES = True
 TELLS_REMOVAL = False
 
+# What tells who has it.
+ASKED_BY = "its writer word"
+
 # The objects of a limited number that one lock, or all of one ``make_rows``, make.
 OBJECTS = _line.OBJECTS
 

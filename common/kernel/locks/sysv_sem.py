@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 EXCLUDES = True
 TELLS_REMOVAL = True
 
+# What tells who has it.
+ASKED_BY = "GETPID"
+
 # The objects of a limited number that one lock makes.
 OBJECTS = {"sysv_sem": 1}
 

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 EXCLUDES = True
 TELLS_REMOVAL = True
 
+# What tells who has it.
+ASKED_BY = "GETPID"
+
 # The objects of a limited number that one lock, or all of one ``make_rows``, make.
 OBJECTS = {"sysv_sem": 1}
 

@@ -2,7 +2,7 @@
 
 Accepted means on disk: the file is written and fsynced, the journal says where it goes, and a
 rename(2) puts it there. Every move is written into the journal before it is made, under one lock
-(:mod:`common.kernel.spool.spool`), and whoever comes next makes the last one if its maker was
+(:mod:`common.kernel.spool.moves`), and whoever comes next makes the last one if its maker was
 killed in between: journal and directories always say the same.
 
 The states and what may follow each are those of RFC 8011 (5.3.7, "job-state"): `held` is its
@@ -44,5 +44,6 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "release": (PENDING, (HELD, STOPPED)),
     "cancel": (CANCELED, (PENDING, HELD, PROCESSING, STOPPED)),
 }
+DONE = {"hold": "held", "release": "released", "cancel": "canceled"}
 # 0 is normal, as for a channel; higher is more urgent.
 LARGEST_PRIORITY = 9

@@ -95,13 +95,13 @@ class Journal:
         os.close(self._fd)
 
 
-def read(path: Path) -> list[Line]:
-    """Return all whole lines of a journal that nobody writes any more.
+def read(path: Path, size: int | None = None) -> list[Line]:
+    """Return the whole lines of a journal, or of its first ``size`` bytes.
 
     Raises ``StoredRunError`` when it is not one.
     """
     try:
-        text = path.read_bytes()
+        text = path.read_bytes()[:size]
     except OSError as error:
         raise StoredRunError(f"{path} cannot be read: {error.strerror}") from error
     lines = [_parsed(line) for line in text.split(b"\n")[:-1]]

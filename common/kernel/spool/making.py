@@ -15,7 +15,7 @@ from common.kernel.spool import HELD, INCOMING, PENDING, PROCESSING, STATES, STO
 from common.kernel.spool import entry as entries
 from common.kernel.spool.door import SHUT
 from common.kernel.spool.entry import Entry
-from common.kernel.spool.spool import redo
+from common.kernel.spool.moves import redo
 
 if TYPE_CHECKING:
     from common.kernel.objects import Maker
@@ -58,19 +58,25 @@ def make(
         os.close(directory)
 
 
-def listing(address: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the jobs in a spool that nobody uses any more: its last move is made before.
+def listing(address: dict[str, Any]) -> dict[str, Any]:
+    """Return what lies in a spool when its run has ended; its last move is made before.
 
-    Of each: ``job``, ``state``, ``claims``, ``failures`` and ``path``. Raises ``OSError``.
+    ``jobs``: of each ``job``, ``state``, ``claims``, ``failures`` and ``path``; ``journal``: how
+    many bytes of the journal tell of this run. Raises ``OSError``.
     """
-    _settle(Path(address["path"]))
-    return [
+    path = Path(address["path"])
+    size = _settle(path)
+    jobs = [
         {
-            "job": each.item, "state": each.state, "claims": each.claims,
-            "failures": each.failures, "path": each.path,
+            "job": each.item,
+            "state": each.state,
+            "claims": each.claims,
+            "failures": each.failures,
+            "path": each.path,
         }
-        for each in sorted(_entries(Path(address["path"])), key=lambda each: each.place)
-    ]  # fmt: skip
+        for each in sorted(_entries(path), key=lambda each: each.place)
+    ]
+    return {"jobs": jobs, "journal": size}
 
 
 def _take_over(
@@ -107,14 +113,17 @@ def _take_over(
             os.close(old)
 
 
-def _settle(path: Path) -> None:
+def _settle(path: Path) -> int:
+    """Make the last move of a journal if its maker did not come to it; returns its length."""
     before = os.open(path / journal.NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(before, fcntl.LOCK_EX)
-        last = journal.Journal(before, path).last()
+        writing = journal.Journal(before, path)
+        last = writing.last()
         if last is not None:
             redo(directory, last)
+        return writing.size
     finally:
         os.close(directory)
         os.close(before)

@@ -11,7 +11,8 @@ Each module has:
   the scenario's loader asks, with the values that it has read.
 - ``word(options) -> {…}``, where the process does something itself when it goes on: what it is
   told, which its ``act`` is given.
-- ``act(word, context)``: does that, in the process, at its step.
+- ``act(word, context) -> {…} | None``: does that, in the process, at its step; returns facts to
+  note. ``helper`` is the pid of a process that it started, which ends with the run.
 
 A fault that strikes at a step strikes exactly there: the process has told the launcher that it
 stands before the step, and waits for its answer.
@@ -30,7 +31,7 @@ from common.kernel import existing
 if TYPE_CHECKING:
     # A process that only acts needs none of the launcher's.
     from common.kernel.objects import Maker
-    from common.process.members import Members
+    from common.process.members import Member, Members
     from common.scenario.plan import Plan
 
 
@@ -45,6 +46,15 @@ class Scene(Protocol):
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
         """Call ``do`` after so many seconds, if the run lasts so long."""
+
+    def give(self, sign: str) -> None:
+        """Call what waits for ``sign``, now and from now on."""
+
+    def when(self, sign: str, do: Callable[[], None]) -> None:
+        """Call ``do`` as soon as ``sign`` was given."""
+
+    def going(self, member: Member) -> Callable[[], None]:
+        """Return what lets ``member`` go on from its step: called again, it does nothing."""
 
     def note(self, **facts: Any) -> None:
         """Add facts to what is written down of the fault that strikes now."""

@@ -40,7 +40,7 @@ def write(path: Path, about: dict[str, Any], events: Iterable[Event]) -> int:
 def _opened(path: Path) -> Iterator[IO[str]]:
     """Open ``path`` for writing; an ordinary file appears under its name once it is whole."""
     plain = not path.exists() or path.is_file()
-    passing = path.with_name(f".{path.name}.{os.getpid()}") if plain else path
+    passing = runs.passing(path) if plain else path
     try:
         with _text(passing, packed=path.suffix == ".gz") as file:
             yield file

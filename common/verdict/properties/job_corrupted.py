@@ -10,6 +10,7 @@ from common.history.merge import Positions
 from common.verdict.delivery import Items, Traffic, earliest, lookup, traffic
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
+from common.verdict.spool import moving
 from common.verdict.wording import many, number, span
 
 Flags = npt.NDArray[np.bool_]
@@ -19,8 +20,25 @@ NEVER = np.iinfo(np.int64).max
 def check(case: Case) -> Result:
     """Return the jobs that came from nowhere, too early, or not as they had been offered.
 
-    A body fails the checksum that came with it, or that is not the one that was offered.
+    A body fails the checksum that came with it, or that is not the one that was offered. In a spool
+    a job's state must come about as it may (:mod:`common.verdict.spool.moving`).
     """
+    if case.spool is not None:
+        return _joined(case, _bodies(case), moving.illegal(case))
+    return _bodies(case)
+
+
+def _joined(case: Case, bodies: Result, told: list[Instance]) -> Result:
+    """Return both: the bodies that are wrong, and the moves that are."""
+    bodies.measures["jobs_moved_wrongly"] = len(told)
+    if told:
+        lead = f"{many(len(told), 'move')} of jobs in the spool cannot be."
+        cases = (told[0], told[0], told[-1])
+        bodies.findings.append(finding("job_corrupted", len(told), float(len(told)), cases, lead))
+    return bodies
+
+
+def _bodies(case: Case) -> Result:
     jobs = traffic(case)
     gather = case.history.gather
     seen = np.sort(np.concatenate([jobs.takes, jobs.passes, jobs.deliveries]))
@@ -33,7 +51,7 @@ def check(case: Case) -> Result:
     at, known = lookup(offers, items)
     bad[known] |= declared[known] != offered[at[known]]
     if not known.all():
-        bad |= ~known & ~_unrecorded(case, offers, items)
+        bad |= ~known & ~_unrecorded(case, offers, items) & ~_of_before(case, items)
     bad[np.searchsorted(seen, _early(jobs))] = True
     spoiled = jobs.distinct(seen[bad])
     if not len(spoiled):
@@ -64,6 +82,13 @@ def _unrecorded(case: Case, offers: Items, items: Items) -> Flags:
     return may
 
 
+def _of_before(case: Case, items: Items) -> Flags:
+    """Tell which of ``items`` lay in the spool when the run began: another run has their offers."""
+    lines = [] if case.spool is None else case.spool.lines
+    there = [line["job"] for line in lines if line.get("why") == "found" and not line.get("from")]
+    return np.isin(items, np.array(there, np.uint64))
+
+
 def _early(jobs: Traffic) -> Positions:
     """Return the takes that were over before anybody began to put the job into that channel.
 
@@ -76,6 +101,7 @@ def _early(jobs: Traffic) -> Positions:
     found = []
     for channel in np.unique(history.objects[jobs.takes]).tolist():
         takes = jobs.takes[history.objects[jobs.takes] == channel]
+        takes = takes[~_of_before(jobs.case, jobs.items(takes))]
         here = puts[history.objects[puts] == channel]
         known, begun = earliest(jobs.items(here), history.gather("entered", here))
         at, there = lookup(known, jobs.items(takes))

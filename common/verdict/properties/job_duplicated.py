@@ -13,11 +13,14 @@ from common.history.merge import Positions
 from common.verdict.delivery import Items, Traffic, traffic
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
+from common.verdict.spool import keeping
 from common.verdict.wording import many
 
 
 def check(case: Case) -> Result:
     """Return the jobs of which there are too many; the amount of each is its extra copies."""
+    if case.spool is not None:
+        return keeping.duplicated(case)
     jobs = traffic(case)
     extras: dict[int, int] = {}
     offered = set(jobs.items(jobs.offers).tolist())

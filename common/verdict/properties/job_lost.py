@@ -7,17 +7,26 @@ import numpy as np
 from common import kinds
 from common.history.case import Case
 from common.history.operations import Effect
+from common.verdict import letters
 from common.verdict.delivery import Traffic, traffic
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
+from common.verdict.spool import keeping
 from common.verdict.wording import many, number, were
 
 
 def check(case: Case) -> Result:
     """Return the jobs that were offered and never delivered, with where each was last seen.
 
-    A run that the user interrupted leaves jobs under way: that is a doubt, not a finding.
+    Where they go through a spool its promise is judged (:mod:`common.verdict.spool`). A run that
+    the user interrupted leaves jobs under way: that is a doubt, not a finding.
     """
+    if case.spool is not None:
+        return keeping.lost(case)
+    unnamed = letters.judge(case)
+    if unnamed.findings or unnamed.doubts:
+        # Where messages bear no name, or an end wrote no history, only counts and texts are known.
+        return unnamed
     jobs = traffic(case)
     offered, delivered = jobs.items(jobs.offers), jobs.items(jobs.deliveries)
     gone = jobs.offers[~np.isin(offered, delivered)]

@@ -21,6 +21,7 @@ from common.verdict.delivery import Traffic, traffic
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
 from common.verdict.queue_calls import APART
+from common.verdict.spool import moving
 from common.verdict.wording import many, span
 
 NEVER = np.iinfo(np.int64).max
@@ -65,6 +66,8 @@ class Overtakings(NamedTuple):
 
 def check(case: Case) -> Result:
     """Return the jobs that were overtaken by one that they should have preceded."""
+    if case.spool is not None:
+        return moving.reordered(case)
     jobs = traffic(case)
     parts: list[Overtakings] = []
     for channel in np.unique(case.history.objects[jobs.takes]).tolist():

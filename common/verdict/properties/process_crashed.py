@@ -37,7 +37,8 @@ def _cut(case: Case, process: ProcessOutcome) -> bool:
 
 
 def _crashed(process: ProcessOutcome) -> bool:
-    if process.struck is not None and process.signal is not None:
+    if process.struck is not None and (process.signal is not None or process.exit == 0):
+        # Killed, or turned into another program, as the scenario wants it.
         return False
     if process.hung is not None or (process.error or {}).get("kind") in ELSEWHERE:
         return False

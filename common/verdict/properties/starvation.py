@@ -11,6 +11,7 @@ from common.history.case import Case
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
 from common.verdict.lock_waits import Wait, name, overtakers, waits
+from common.verdict.spool import idling
 from common.verdict.wording import many, number, span
 
 # So often others must have got the lock: who waits behind a few slow ones is not starved.
@@ -18,11 +19,23 @@ OVERTAKEN = 100
 
 
 def check(case: Case) -> Result:
-    """Return the waits that were too long, with who overtook.
+    """Return the waits that were too long, with who overtook; and jobs that waited for nothing.
 
     The measures hold the longest wait for a lock: ``process``, ``lock``, ``wait_s``, ``overtaken``
     (how often others got the lock meanwhile) and ``got_it``; None where nobody waited.
     """
+    result = _of_locks(case)
+    told = idling.idled(case) if case.spool is not None else []
+    if told:
+        worst = max(told, key=lambda each: each.amount)
+        lead = f"{many(len(told), 'job')} waited in the spool while a printer was free."
+        total = sum(each.amount for each in told)
+        cases = (told[0], worst, told[-1])
+        result.findings.append(finding("starvation", len(told), total, cases, lead))
+    return result
+
+
+def _of_locks(case: Case) -> Result:
     least = round(case.plan.deadlines.starvation * 1e9)
     found = waits(case, least)
     if not found:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from common.history.case import Case
 from common.kernel.spool import PENDING
-from common.kernel.spool.spool import GONE, READY
+from common.kernel.spool.spool import GONE, READY, STOPPED
 from common.verdict.finding import Instance
 from common.verdict.spool.replay import Replay
 from common.verdict.wording import span
@@ -41,7 +41,9 @@ def idled(case: Case) -> list[Instance]:
     for wait in _waiting(replay):
         for printer in free:
             length = min(wait.end, printer.end) - max(wait.begin, printer.begin)
-            if length >= (1 if printer.last else least):
+            # Nobody is told of what comes when the last printer has gone.
+            saw = wait.begin < printer.begin < wait.end
+            if saw if printer.last else length >= least:
                 told.append(_instance(wait, printer, length))
                 break
     return told
@@ -69,13 +71,15 @@ def _free(replay: Replay) -> Iterator[Span]:
     paused = _paused(replay)
     for name in dict.fromkeys(line["printer"] for line in replay.printers):
         for each in _between(replay, name):
-            if not any(each.begin < end and begin < each.end for begin, end in paused.get(name, [])):
+            if not any(
+                each.begin < end and begin < each.end for begin, end in paused.get(name, [])
+            ):
                 yield each
 
 
 def _between(replay: Replay, name: str) -> Iterator[Span]:
     outcome = replay.case.outcome
-    # (when, whether it is free from then on)
+    # When, and what it was from then on: free (READY), busy, stopped, or gone.
     signs = [(line["at"], line["is"]) for line in replay.printers if line["printer"] == name]
     signs += [
         (move.at, "busy" if move.claim else READY)
@@ -84,9 +88,7 @@ def _between(replay: Replay, name: str) -> Iterator[Span]:
         and (move.claim or (move.before is not None and _had(replay, move.before.tail, name)))
     ]
     signs.sort()
-    stopped = False
     for at, (when, sign) in enumerate(signs):
-        stopped = sign == "stopped" or (stopped and sign == READY and False)
         end = signs[at + 1][0] if at + 1 < len(signs) else when
         if sign == READY:
             yield Span(when, end, name)
@@ -100,8 +102,7 @@ def _had(replay: Replay, tail: str, name: str) -> bool:
 
 
 def _was_stopped(signs: list[tuple[int, str]]) -> bool:
-    states = [sign for _, sign in signs if sign in (READY, "stopped", "busy")]
-    return bool(states) and states[-1] == "stopped"
+    return bool(signs) and signs[-1][1] == STOPPED
 
 
 def _paused(replay: Replay) -> dict[str, list[tuple[int, int]]]:

@@ -32,7 +32,9 @@ def lost(case: Case) -> Result:
     ]
     accepted = len(replay.ways.keys() | told.keys())
     lead = f"{many(len(every), 'job')} of {accepted:,} {were(len(every))} accepted and lost."
-    found = finding("job_lost", len(every), float(len(every)), (every[0], every[0], every[-1]), lead)
+    found = finding(
+        "job_lost", len(every), float(len(every)), (every[0], every[0], every[-1]), lead
+    )
     return Result([found], measures=measures)
 
 

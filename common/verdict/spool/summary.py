@@ -15,9 +15,10 @@ NAMED = 5
 
 
 def summary(replay: Replay) -> dict[str, Any]:
-    """Return the figures of a spool: ``accepted``, ``found``, ``states``, ``printed_again`` …
+    """Return the figures of a spool, and sentences for people (``told``).
 
-    ``aborted`` and ``left`` name jobs by number; ``told`` are sentences for people.
+    ``accepted`` in this run and ``found`` from earlier ones, ``states`` in the end, jobs that were
+    ``printed_again`` and their ``extra_copies``; ``aborted`` and ``left`` are the jobs themselves.
     """
     found = [item for item in replay.ways if replay.found(item)]
     states = {item: replay.state(item) for item in replay.ways}

@@ -1,0 +1,83 @@
+"""Which processes wrote no history, and what can therefore not be seen of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from common.history.case import Case
+from common.scenario.plan import ChannelPlan, Plan, ProcessPlan
+
+NAMED = 4
+
+
+def programs(plan: Plan) -> list[ProcessPlan]:
+    """Return the processes that write no history."""
+    return [process for process in plan.processes if process.plain]
+
+
+def on_table(plan: Plan) -> list[ProcessPlan]:
+    """Return those that may have changed the table."""
+    if plan.table is None:
+        return []
+    return [each for each in programs(plan) if each.program and each.program.uses_table]
+
+
+def ends(plan: Plan, channel: ChannelPlan) -> tuple[list[ProcessPlan], list[ProcessPlan]]:
+    """Return those that send to a channel, and those that receive from it."""
+    sending, receiving = (
+        {group.name for group in plan.groups if channel.name in used(group)}
+        for used in (lambda group: group.sends, lambda group: group.receives)
+    )
+    mine = programs(plan)
+    return (
+        [each for each in mine if each.group in sending],
+        [each for each in mine if each.group in receiving],
+    )
+
+
+def channels(plan: Plan) -> list[ChannelPlan]:
+    """Return the channels of which one end wrote no history."""
+    return [channel for channel in plan.channels if any(ends(plan, channel))]
+
+
+def nameless(plan: Plan) -> list[ChannelPlan]:
+    """Return these channels, and those whose messages are texts, which bear no name."""
+    texts = {
+        name
+        for process in plan.processes
+        if process.options.get("format") == "text"
+        for name in (process.options.get("to"), process.options.get("source"))
+    }
+    blind = {channel.name for channel in channels(plan)}
+    return [channel for channel in plan.channels if channel.name in texts | blind]
+
+
+def names(processes: Iterable[ProcessPlan]) -> str:
+    """Return the names of some processes, not all where there are many."""
+    found = [each.name for each in processes]
+    more = len(found) - NAMED
+    return _listed(found[:NAMED], f"{more} more" if more > 0 else "")
+
+
+def remarks(case: Case) -> list[str]:
+    """Return what a reader must know of programs that wrote no history."""
+    said = []
+    mine = on_table(case.plan)
+    if mine:
+        said.append(
+            f"{names(mine)} wrote no history: judged by the balance sheet alone (first stock, "
+            "recorded trades and lines, against the last stock); no overwriter can be named and no "
+            "overlap counted, and valid means that the sheet is right"
+        )
+    for channel in channels(case.plan):
+        both = [each for part in ends(case.plan, channel) for each in part]
+        said.append(
+            f"{names(both)} wrote no history: of the messages in {channel.name} only their number "
+            "and their text are judged, not who had which, or when"
+        )
+    return said
+
+
+def _listed(found: Sequence[str], more: str) -> str:
+    parts = [*found, more] if more else list(found)
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -1,0 +1,145 @@
+"""List the jobs in a spool; hold, release or cancel one while the run goes on, or afterwards."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from common import names, runs
+from common.errors import LabError, StoredRunError, UsageError
+from common.history import store
+from common.kernel.leftovers import ledger_of
+from common.kernel.spool import VERBS, journal
+from common.kernel.spool.entry import Entry, pid_of
+from common.kernel.spool.spool import Spool
+from common.kernel.waits import Wait
+from common.system import System
+from spooler import orders
+
+# Seconds to wait for the spool's lock.
+PATIENCE = 10.0
+COLUMNS = ("job", "state", "priority", "pages", "tries", "errors", "printer", "whose")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what ``jobs`` takes."""
+    parser.add_argument(
+        "words", nargs="*", metavar="[RUN] [VERB JOB]",
+        help="a run directory or scenario (default: the only run with a spool that is alive), and "
+        "hold, release or cancel with a job: its name, `3 of submitter-0`, or `all`",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, default=runs.OUT, help="where the runs are stored")
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+
+def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
+    """List the jobs, or move some; 1 when a job is not in a state in which that goes."""
+    words = list(arguments.words)
+    wanted = words.pop(0) if words and words[0] not in VERBS else None
+    run_dir, alive = _find(wanted, arguments.out)
+    address = journal.read(run_dir / journal.STORED)[0]["spool"]
+    spool = Spool(address, Wait(PATIENCE), f"the shell ({os.getpid()})", rings=alive)
+    try:
+        clerk = orders.Clerk(spool)
+        if words:
+            if not alive and address["path"].startswith(f"{run_dir}/"):
+                raise UsageError(
+                    f"{run_dir} is over, and nobody prints what is in its spool",
+                    "a spool with a path outlives its run",
+                )
+            return _move(spool, clerk, orders.parse(" ".join(words)))
+        rows = [_row(spool, each) for each in spool.every()]
+    finally:
+        spool.close()
+    if arguments.json:
+        print(json.dumps({"run_dir": str(run_dir), "alive": alive, "jobs": rows}, indent=2))
+    else:
+        _print(rows, run_dir)
+    return 0
+
+
+def _find(wanted: str | None, out: Path) -> tuple[Path, bool]:
+    """Return the directory of the run that is meant, and whether it is alive."""
+    living = [
+        Path(state.header.run_dir)
+        for directory in names.runtime_directories()
+        if (state := ledger_of(directory)) is not None
+        and state.alive
+        and (Path(state.header.run_dir) / journal.STORED).is_file()
+    ]
+    if wanted is None:
+        if len(living) != 1:
+            what = "no run with a spool is alive" if not living else "several are alive"
+            raise UsageError(what, "name one: a run directory, or a scenario that was run")
+        return living[0], True
+    run_dir = runs.find(out, wanted)
+    if store.read_plan(run_dir).spool is None:
+        raise UsageError(f"{run_dir} is a run without a spool", "one whose scenario has spool:")
+    if not (run_dir / journal.STORED).is_file():
+        raise StoredRunError(f"{run_dir} has no journal of its spool")
+    # An earlier run's spool may be another run's by now.
+    return run_dir, run_dir in [living_dir.resolve() for living_dir in living]
+
+
+def _move(spool: Spool, clerk: orders.Clerk, order: orders.Order) -> int:
+    found = clerk.chosen(order.which, spool.every())
+    if not found:
+        raise UsageError(f"{order.which}: there is none in the spool", "run.py jobs lists them")
+    _, possible = VERBS[order.verb]
+    if order.which.many:
+        found = [each for each in found if each.state in possible]
+    status = 0
+    for each in found:
+        name = _name(clerk, each)
+        try:
+            before, after = spool.change(each.item, order.verb)
+            print(f"{name}: {before.state} -> {after.state}")
+        except LabError as error:
+            print(f"{name}: {error}")
+            status = 1
+    if not found:
+        print(f"{order.which}: none is {' or '.join(possible)}")
+    return status
+
+
+def _name(clerk: orders.Clerk, entry: Entry) -> str:
+    owner, number = clerk.maker(entry)
+    return f"{entry.item:x} (job {number} of {owner})" if owner else f"{entry.item:x}"
+
+
+def _row(spool: Spool, entry: Entry) -> dict[str, Any]:
+    try:
+        body = spool.look_up(entry.item)
+    except LabError:
+        body = {}
+    printer = pid_of(entry.tail) if "." in entry.tail else None
+    return {
+        "job": f"{entry.item:x}",
+        "state": entry.state,
+        "priority": body.get("priority"),
+        "pages": body.get("pages"),
+        "tries": entry.claims,
+        "errors": entry.failures,
+        "printer": printer,
+        "whose": f"{body.get('number', '?')} of {body.get('owner', '?')}",
+    }
+
+
+def _print(rows: list[dict[str, Any]], run_dir: Path) -> None:
+    if not rows:
+        print(f"the spool of {run_dir} is empty")
+        return
+    cells = [COLUMNS, *(tuple(_shown(row[name]) for name in COLUMNS) for row in rows)]
+    widths = [max(len(line[at]) for line in cells) for at in range(len(COLUMNS))]
+    for line in cells:
+        print("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip())
+
+
+def _shown(value: Any) -> str:
+    # What a file says may be anything.
+    text = "-" if value is None else str(value)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:60]
