@@ -13,6 +13,7 @@ import exchange
 import spooler
 from common import kinds
 from common.errors import LabError
+from common.names import printable
 
 SYSTEMS = {"exchange": exchange.SYSTEM, "spooler": spooler.SYSTEM}
 VERBS = {verb: f"common.verbs.{verb}" for verb in kinds.names("common.verbs")}
@@ -46,14 +47,15 @@ def main(words: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    module = importlib.import_module(VERBS[verb])
-    parser = argparse.ArgumentParser(prog=f"run.py {verb}", description=module.__doc__)
-    module.add_arguments(parser)
-    arguments = parser.parse_args(rest)
     try:
+        module = importlib.import_module(VERBS[verb])
+        parser = argparse.ArgumentParser(prog=f"run.py {verb}", description=module.__doc__)
+        module.add_arguments(parser)
+        arguments = parser.parse_args(rest)
         status: int = module.execute(arguments, SYSTEMS)
     except LabError as error:
-        print(error, file=sys.stderr)
+        # It may quote a file, a name or a program that is somebody else's.
+        print("\n".join(map(printable, str(error).split("\n"))), file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         # Whoever read the result has gone; Python must not complain about it once more at exit.

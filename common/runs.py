@@ -72,8 +72,9 @@ def _refuse_planted(directory: Path) -> None:
     to this user nor to whom that one belongs: what the kernel holds against links there
     (proc(5), protected_symlinks). Its owner could put his own in the place of what we write.
     """
-    absolute = Path(os.path.abspath(directory))
-    for parent, entry in zip(reversed(absolute.parents), _steps(absolute), strict=True):
+    absolute = directory.absolute()
+    above_it = list(reversed(absolute.parents))
+    for parent, entry in zip(above_it, [*above_it[1:], absolute], strict=True):
         try:
             above, status = parent.stat(), entry.lstat()
         except OSError:
@@ -85,10 +86,6 @@ def _refuse_planted(directory: Path) -> None:
                 f"anybody may have put it into {parent}",
                 "choose a directory of your own with --out",
             )
-
-
-def _steps(absolute: Path) -> list[Path]:
-    return [*list(reversed(absolute.parents))[1:], absolute]
 
 
 def scenario_of(name: str) -> str:

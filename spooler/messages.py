@@ -64,9 +64,14 @@ def alphabet(producer: int, sequence: int) -> bytes:
     return bytes(first + (sequence * 5 + producer * 3 + n) % LETTERS for n in range(LETTERS))
 
 
-def offer(context: Context, channel: Channel, index: int, code: int, job: Job) -> None:
-    """Send ``job`` and record it as operation ``code`` on the channel numbered ``index``."""
-    send(context, channel, index, code, job, pack(job), float(checksum(job)))
+def offer(
+    context: Context, channel: Channel, index: int, code: int, job: Job, body: bytes = b""
+) -> None:
+    """Send ``job`` and record it as operation ``code`` on the channel numbered ``index``.
+
+    ``body`` goes behind it in its message; who takes the message looks at the job alone.
+    """
+    send(context, channel, index, code, job, pack(job) + body, float(checksum(job)))
 
 
 def send(

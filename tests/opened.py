@@ -74,12 +74,12 @@ def ended(pid: int, seconds: float) -> bool:
     return done
 
 
-def join(path: str) -> socket.socket:
+def join(path: str, role: str = "teller", system: str = "exchange") -> socket.socket:
     """Connect as a guest and ask to take part."""
     guest = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     guest.settimeout(SECONDS)
     guest.connect(path)
-    guest.send(b'{"type": "join", "role": "teller", "system": "exchange"}')
+    guest.send(json.dumps({"type": "join", "role": role, "system": system}).encode())
     return guest
 
 

@@ -158,9 +158,16 @@ def refuse_faults(plan: Plan) -> None:
 def refuse_unwalkable(plan: Plan) -> None:
     """Raise ``UsageError`` for a plan that cannot be led from step to step.
 
-    That is one with faults, or with a channel of which nobody can tell what can be received now.
+    That is one with faults, with plain programs, or with a channel of which nobody can tell what
+    can be received now.
     """
     refuse_faults(plan)
+    for process in plan.processes:
+        if process.plain:
+            raise UsageError(
+                f"{process.name} is a plain program: it has no steps, and nobody can lead it",
+                f"level: recorded, or leave {process.group} out",
+            )
     if plan.spool is not None:
         raise UsageError(
             f"schedules of {plan.scenario} cannot be walked: who waits at its spool sleeps in the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -9,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from common import pipeline
+from common import kinds, pipeline
 from common.errors import ScenarioError
 from common.exploration.explore import Budget, explore
 from common.exploration.strategies import Options
@@ -52,6 +53,13 @@ class Seen:
     failures: set[str] = field(default_factory=set)
     losses: list[Loss] = field(default_factory=list)
     said: str = ""
+
+
+def warm_up() -> None:
+    """Import what each piece of work would import anew: they are forks of this process."""
+    importlib.import_module("structlog")
+    for kind in kinds.names(kinds.PROPERTIES):
+        kinds.load(kinds.PROPERTIES, kind)
 
 
 def judge(item: Item, submission: Prepared, systems: Mapping[str, System]) -> Seen:

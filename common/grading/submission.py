@@ -93,6 +93,11 @@ def _check_none(grading: Grading, given: Path | None) -> None:
 
 def _values(wanted: SubmissionPlan, path: Path) -> tuple[Setting, ...]:
     """Return the settings that a submitted YAML file holds: of those that it may set."""
+    if path.is_dir():
+        found = [each for each in sorted(path.iterdir()) if each.suffix in (".yaml", ".yml")]
+        if len(found) != 1:
+            raise Rejected(f"the submission has {len(found)} YAML files, and must have one")
+        path = found[0]
     try:
         tree, complaints = nodes.compose(source.read(path), source.shown(path))
     except ScenarioError as error:
@@ -195,7 +200,10 @@ def _build(wanted: SubmissionPlan, room: Path) -> None:
         said = b""
         assert child.stdout is not None
         while piece := os.read(child.stdout.fileno(), 1 << 16):
-            said = (said + piece)[-KEPT:]
+            said += piece
+            if len(said) > KEPT:
+                # Its end, and only whole lines of it.
+                said = b"...\n" + said[-KEPT:].partition(b"\n")[2]
         return {"status": child.wait(), "said": said.decode(errors="replace")}
 
     try:

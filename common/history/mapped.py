@@ -6,6 +6,7 @@ The layout is that of :mod:`common.history.record`, seen as an array with named 
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from common.errors import StoredRunError
-from common.history import record
+from common.history import plain, record
 from common.history.operations import Operation
 from common.history.scratch import CHUNK
 

@@ -29,11 +29,11 @@ def opened(path: Path) -> BinaryIO:
     """Open a regular file to read; raises ``OSError``, and ``StoredRunError`` for any other."""
     # Not blocking: a planted FIFO would be waited for.
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
-    file = open(path, "rb", opener=lambda name, _flags: os.open(name, flags))
-    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        file.close()
+    fd = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
         raise StoredRunError(f"{shown(path)} is not a regular file")
-    return file
+    return os.fdopen(fd, "rb")
 
 
 def read(path: Path, errors: str = "strict") -> str:

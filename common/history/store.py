@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from common import runs
 from common.errors import StoredRunError
 from common.history import plain
 from common.history.operations import Operation

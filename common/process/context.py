@@ -42,6 +42,9 @@ class Context:
         self.name: str = job["name"]
         self.group: str = job["group"]
         self.life: int = job.get("life", 0)
+        # The process of the plan that it is, or in whose place it was started: whose channels,
+        # where each has its own, are its own.
+        self.first_name = self.name.removesuffix(f".{self.life}") if self.life else self.name
         self.index: int = job["index"]
         self.random = random.Random(job["seed"])
         self.addresses: dict[str, Any] = job["addresses"]
@@ -105,6 +108,10 @@ class Context:
     def item(self, sequence: int) -> int:
         """Return the name of this process's ``sequence``-th job or order, unique in the run."""
         return self.index << 32 | sequence
+
+    def own(self, item: int) -> bool:
+        """Say whether ``item`` names a job or an order of this process."""
+        return item >> 32 == self.index
 
     def progress(self, done: int) -> None:
         """Tell the launcher how many operations are done."""
@@ -194,7 +201,7 @@ class Context:
         """Open one end of a channel; ``owner`` names whose, where each process has its own."""
         address = self.addresses["channels"][name]
         if address["per"] and not owner:
-            owner = self.name
+            owner = self.first_name
         if (name, mode, owner) in self._channels:
             return self._channels[name, mode, owner]
         what = f"channel {name} of {owner}" if owner else f"channel {name}"

@@ -207,7 +207,8 @@ class Members:
             if member.outcome.level == but:
                 continue
             # Who has just been started does not yet take the signal for what it is.
-            late = member.outcome.life > 0 and member.outcome.phase == "start"
+            early = ("start",) if member.outcome.life else ("start", "ready")
+            late = member.outcome.phase in early
             if member.group == name and not (member.told_to_finish or member.ended or late):
                 member.told_to_finish = True
                 # Where nothing catches it, it is the end, and no crash.

@@ -16,7 +16,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.errors import LabError
 from common.history import record
@@ -24,7 +24,10 @@ from common.kernel import survivors
 from common.kernel.waits import Wait
 from common.process import gate, spawn, telling
 from common.process.reports import Reporter
-from common.scenario.commands import PLAIN
+from common.scenario.commands import PLAIN, RECORDED
+
+if TYPE_CHECKING:
+    from common.process.members import Member
 
 # The largest file that a program may write (bytes): what it prints must not fill the disk.
 LARGEST_FILE = 64 << 20
@@ -101,6 +104,23 @@ def start(job: dict[str, Any], stderr: int, directory: Path, *, first: bool = Fa
         sys.stderr.flush()
     finally:
         os._exit(status)
+
+
+def lacking(member: Member) -> str:
+    """Return what a recorded program left out of its start; "" where there is nothing to say."""
+    outcome = member.outcome
+    if outcome.error is not None:
+        return f"; {outcome.error['message']}"
+    if outcome.level != RECORDED or outcome.phase != "start":
+        return ""
+    if member.connection is None:
+        return (
+            "; it never connected to LAB_REPORT (SOCK_SEQPACKET): a program that knows nothing of "
+            "the lab is `level: plain`"
+        )
+    if not member.record.exists():
+        return '; it connected, but made no LAB_RECORD and did not say {"type":"ready"}'
+    return '; it connected and has its history, but never said {"type":"ready"}'
 
 
 def _standard_input(job: dict[str, Any], first: bool) -> tuple[int, int, str]:

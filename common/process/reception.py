@@ -26,8 +26,11 @@ Fault = Callable[[Member, dict[str, Any]], bool]
 MOST_STRANGERS = 16
 # How many may join a run in all, and how many refusals are told: more is a flood.
 MOST_GUESTS, MOST_REFUSALS = 256, 100
-# How many reports a process may make that are written down; none of ours makes more than three.
-MOST_REPORTS = 1000
+# How many bytes of reports of a process are written down, with what a line of the log has beside
+# them; of ours none makes more than three.
+MOST_WRITTEN, BESIDE = 1 << 20, 200
+# How much is shown of a report that is none (bytes).
+SHOWN = 100
 # What is read, or accepted, at one end of a process: what it left may go on for ever.
 MOST_AT_ONCE = 10_000
 
@@ -102,6 +105,13 @@ class Reception:
             taken = report is not None and self._take(member.outcome, report)
         if not taken:
             self._tell("report_refused", process=member.outcome.name, size=len(message))
+            if member.outcome.level and member.outcome.error is None:
+                # A program that is not ours: whoever wrote it must see what was wrong.
+                member.outcome.error = {
+                    "kind": "ProcessError",
+                    "message": f"it sent a report that is none, of {len(message)} bytes: "
+                    + reports.harmless(message[:SHOWN].decode(errors="replace")),
+                }
         return report["type"] if report is not None and taken else ""
 
     def _accept(self) -> bool:
@@ -174,7 +184,7 @@ class Reception:
         message = _read(connection)
         if message is None:
             return False
-        flood = self._said[member.outcome.name] >= MOST_REPORTS
+        flood = self._said[member.outcome.name] >= MOST_WRITTEN
         if flood:
             self._tell("report_refused", process=member.outcome.name, size=len(message), last=True)
         if flood or not message:
@@ -184,7 +194,7 @@ class Reception:
             return False
         # Progress is only shown, and what is said at a fault is asked for.
         if self._hear(member, message) not in ("progress", "fault"):
-            self._said[member.outcome.name] += 1
+            self._said[member.outcome.name] += len(message) + BESIDE
         return True
 
     def _take(self, outcome: ProcessOutcome, report: dict[str, Any]) -> bool:

@@ -167,10 +167,14 @@ class Supervisor:
         if size:
             self.files = undo.enter_context(small_disk(directory, size, self.files))
         undo.callback(self.members.close)
-        undo.callback(lambda: [program.close() for program in self.programs])
+        undo.callback(self._close_inputs)
         undo.callback(self._end_strays)
         undo.callback(self.members.kill)
         return maker, directory, stderr
+
+    def _close_inputs(self) -> None:
+        for program in self.programs:
+            program.close()
 
     def _end_strays(self) -> None:
         for sentence in survivors.end_strays(self.ledger):
@@ -221,6 +225,8 @@ class Supervisor:
             for program in self.programs:
                 program.feed()
             self.members.enter("ready", "run")
+            # A program that makes an object may have ended before the gate opened.
+            self.members.finish_stages()
             self.injector.begin()
             self.restarts.begin()
             seconds = plan.deadlines.run
@@ -477,5 +483,6 @@ class Supervisor:
             # Whoever stands at the gate has done its part of the start.
             if late and not (phase == "start" and member.outcome.phase == "ready"):
                 where = inspect.where(member.outcome.pid, member.record)
+                where += programs.lacking(member)
                 member.outcome.hung = f"{phase} took longer than {seconds:g} s: {where}"
                 self.tell("process_hung", process=member.outcome.name, phase=phase, where=where)

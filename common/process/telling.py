@@ -51,6 +51,7 @@ def environment(job: Mapping[str, Any]) -> dict[str, str]:
             "LAB_CAPACITY": str(job["capacity"]),
             "LAB_GATE": _text("key", job["addresses"]["gate"]["key"]),
             "LAB_TURNS": _text("turns", job["turns"]),
+            "LAB_DELAYS": json.dumps(job["delays"]),
             "LAB_FAULTS": json.dumps(job["faults"]),
             "LAB_WAIT": f"{job['wait_s']:g}",
             "LAB_START": f"{job['start_s']:g}",

@@ -82,8 +82,8 @@ def _problem(name: str, path: FilePath) -> tuple[str, str]:
     """Return why a file cannot be started, and the mend ("" when it can)."""
     quoted = shlex.quote(str(path))
     if not path.exists():
-        folder = path.parent.parent if path.parent.name == "bin" else path.parent
-        if (folder / "Makefile").is_file():
+        folder = path.parent.parent
+        if path.parent.name == "bin" and (folder / "Makefile").is_file():
             return f"there is no program {name}", f"build it: make -C {shlex.quote(str(folder))}"
         return f"there is no program {name}", f"it would be {path}"
     if path.is_dir():

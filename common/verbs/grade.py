@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Grade; 0 whatever the points, 4 (and no results) when the grader itself failed."""
     # Imported late: judging brings numpy, which the list of verbs must not wait for.
-    from common.grading import warden
+    from common.grading import judging, warden
     from common.grading.reading import read
 
     if arguments.check is not None and arguments.check < 2:
@@ -59,6 +59,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         # Raised wherever it stands: what was started and made is ended and removed on the way out.
         signal.signal(number, _ended)
     warden.adopt()
+    judging.warm_up()
     if arguments.check is not None:
         return _check(arguments, grading, systems)
     document = _grade(grading, arguments.submission, systems, "")[0]

@@ -126,4 +126,5 @@ def _text(process: ProcessPlan) -> str:
 
 def _at(case: Case, channel: ChannelPlan, effect: Effect) -> Positions:
     found = case.history.select(effect)
-    return found[case.history.objects[found] == channel.index]
+    here: Positions = found[case.history.objects[found] == channel.index]
+    return here

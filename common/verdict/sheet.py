@@ -23,7 +23,7 @@ from common.verdict.amounts import UNIT, exact, total
 from common.verdict.evidence import Result, finding
 from common.verdict.finding import Instance
 from common.verdict.lineage import Lineage, trace_sections
-from common.verdict.wording import many, number, were
+from common.verdict.wording import many, number, span, were
 
 # A line of output that tells a balance: anything, and then ``balance 960.56``.
 _BALANCE = re.compile(r"(?:^|\s)balance[ =:]+([-+]?[0-9]+(?:\.([0-9]+))?)\s*$", re.IGNORECASE)
@@ -149,14 +149,41 @@ def _missing(
         f"{', '.join(parts)} make {number(should)}; {number(final)} are there: "
         f"{number(abs(missing) / UNIT)} are {'missing' if missing > 0 else 'too much'}."
     )
-    if attributed:
+    back = _put_back(case, row, lineage)
+    if back:
+        told += back
+    elif attributed:
         told += (
             f" The records lay {number(attributed / UNIT)} of it to updates that wrote over each "
-            f"other, and {number((missing - attributed) / UNIT)} to nobody."
+            f"other; {number((missing - attributed) / UNIT)} nobody can be named for."
         )
     else:
         told += " Nobody can be named: who wrote over whom stands in no history."
     return [Instance(abs(missing) / UNIT, told)]
+
+
+def _put_back(case: Case, row: int, lineage: Lineage) -> str:
+    """Tell of a first stock that was read again after others had been written ("": of none).
+
+    So it is when a program fills the table anew while others trade.
+    """
+    history, positions = case.history, lineage.positions
+    first = (case.outcome.initial or [])[row][-1]
+    read, written = (history.gather(name, positions) for name in ("v3", "v4"))
+    entered, left = (history.gather(name, positions) for name in ("entered", "left"))
+    wrote = np.flatnonzero(written != first)
+    if not len(wrote):
+        return ""
+    before = wrote[np.argmin(left[wrote])]
+    again = np.flatnonzero((read == first) & (entered > left[before]))
+    if not len(again):
+        return ""
+    at = again[np.argmin(entered[again])]
+    return (
+        f" {case.process(int(positions[at]))} read the first {number(first)} again, "
+        f"{span(int(entered[at] - left[before]))} after {case.process(int(positions[before]))} had "
+        f"written {number(float(written[before]))}: somebody put the row back to its beginning."
+    )
 
 
 def _not_finite(

@@ -16,18 +16,22 @@ def programs(plan: Plan) -> list[ProcessPlan]:
 
 
 def on_table(plan: Plan) -> list[ProcessPlan]:
-    """Return those that may have changed the table."""
+    """Return those that may have changed the table: not who has no lines, and so only makes it."""
     if plan.table is None:
         return []
-    return [each for each in programs(plan) if each.program and each.program.uses_table]
+    return [
+        each
+        for each in programs(plan)
+        if each.program
+        and each.program.uses_table
+        and (each.program.lines or each.program.changes is None)
+    ]
 
 
 def ends(plan: Plan, channel: ChannelPlan) -> tuple[list[ProcessPlan], list[ProcessPlan]]:
     """Return those that send to a channel, and those that receive from it."""
-    sending, receiving = (
-        {group.name for group in plan.groups if channel.name in used(group)}
-        for used in (lambda group: group.sends, lambda group: group.receives)
-    )
+    sending = {group.name for group in plan.groups if channel.name in group.sends}
+    receiving = {group.name for group in plan.groups if channel.name in group.receives}
     mine = programs(plan)
     return (
         [each for each in mine if each.group in sending],

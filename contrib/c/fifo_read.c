@@ -8,7 +8,7 @@
 
 int main(int argc, char **argv)
 {
-    const char *path = where(argc, argv, "PATHS", where(argc, argv, "PATH", "/tmp/fifo"));
+    const char *path = where(argc, argv, "PATH", "/tmp/fifo");
     char buf[512];
     struct stat status;
     ssize_t size;

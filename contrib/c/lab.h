@@ -146,12 +146,14 @@ struct lab {
 };
 
 /* SIGTERM: finish what is begun, then stop. */
-static volatile sig_atomic_t lab_told;
+static volatile sig_atomic_t lab_told, lab_signals;
 
 static inline void lab_on_signal(int number)
 {
     if (number == SIGTERM)
         lab_told = 1;
+    else if (number != SIGALRM)
+        lab_signals++;
 }
 
 /* ---- Failing and reporting ------------------------------------------------------------------- */
@@ -990,6 +992,8 @@ static inline int lab_acquire(struct lab *lab)
     struct lab_lock *lock = lab_lock_of(lab);
     struct lab_touch touch = {.changes = {lock->what}, .takes = lock->what, .ready = lab_is_free, .of = lock};
     struct lab_touch nothing = {.takes = NULL};
+    if (lock->held && lock->kind != LAB_NONE)
+        lab_fail(lab, "KernelObjectError", "%s: this process holds it already", lock->what);
     if (lab_stand_in(lab, "acquire", lock->kind == LAB_NONE ? &nothing : &touch))
         return -1;
     double asked = lab_take(lab, lock);
@@ -1181,6 +1185,8 @@ static inline void lab_open(struct lab *lab)
     /* No SA_RESTART: a wait looks at its deadline, and at whether to finish, after every signal. */
     sigaction(SIGTERM, &told, NULL);
     sigaction(SIGALRM, &told, NULL);
+    sigaction(SIGUSR1, &told, NULL); /* a storm of signals interrupts waits, and no more */
+    sigaction(SIGUSR2, &told, NULL);
     if (report) {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         sigaction(SIGINT, &ignored, NULL); /* the keyboard's signals are the launcher's */
@@ -1246,6 +1252,8 @@ static inline int lab_over(struct lab *lab, int left)
             lab_abandon(&lab->lock[n]);
     if (!left && lab->recovered)
         lab_count(lab, "recovered", lab->recovered);
+    if (!left && lab_signals && !lab->turns)
+        lab_count(lab, "signals", lab_signals);
     size = left ? snprintf(message, sizeof message, "{\"type\": \"left\"}")
                 : snprintf(message, sizeof message, "{\"type\": \"summary\", \"summary\": {%s}}",
                            lab->summary);
@@ -1276,6 +1284,10 @@ static inline int lab_run(struct lab *lab, void (*work)(struct lab *lab))
             work(lab);
             if (lab->begun)
                 lab_fail(lab, "ProcessError", "its last operation has no lab_end");
+            for (long n = 0; n < lab->locks; n++)
+                if (lab->lock[n].held && lab->lock[n].kind != LAB_NONE)
+                    lab_fail(lab, "ProcessError", "its work is over, and it still holds %s",
+                             lab->lock[n].what);
             more = lab_over(lab, 0);
         } else {
             more = lab_over(lab, 1);

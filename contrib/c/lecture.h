@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The first argument; or KEY, PATH or PATHS of the first channel that the lab names; or the
+/* The first argument; or the entry (KEY, PATH) of the first channel that the lab names; or the
    lecture's own. */
 static inline const char *where(int argc, char **argv, const char *entry, const char *lecture)
 {
@@ -21,7 +21,7 @@ static inline const char *where(int argc, char **argv, const char *entry, const 
     if (channels && *channels) {
         snprintf(name, sizeof name, "LAB_CHANNEL_%.*s_%s", (int)strcspn(channels, " "), channels, entry);
         for (char *c = name; *c; c++)
-            *c = isalnum((unsigned char)*c) ? (char)toupper((unsigned char)*c) : '_';
+            *c = (char)(isalnum((unsigned char)*c) ? toupper((unsigned char)*c) : '_');
         found = getenv(name);
     }
     return found && *found ? found : lecture;

@@ -3,6 +3,7 @@
 #include "lecture.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -14,6 +15,7 @@ int main(int argc, char **argv)
     const char *path = where(argc, argv, "PATH", ADDRESS);
     struct sockaddr_un saun = {.sun_family = AF_UNIX};
     FILE *fp;
+    struct pollfd heard = {.events = POLLIN};
     int c, s;
     with_a_deadline();
     if (strlen(path) >= sizeof saun.sun_path) {
@@ -30,11 +32,14 @@ int main(int argc, char **argv)
         pause_ms(1); /* the lecture's client must be started second */
     }
     fp = fdopen(s, "r");
-    while (fp && (c = fgetc(fp)) != EOF) {
-        putchar(c);
-        if (c == '\n')
-            break;
-    }
+    heard.fd = s;
+    /* The lecture's client waits for ever for a server that says nothing: here some seconds. */
+    if (fp && poll(&heard, 1, (int)patience() * 200) > 0)
+        while ((c = fgetc(fp)) != EOF) {
+            putchar(c);
+            if (c == '\n')
+                break;
+        }
     if (send(s, strs, strlen(strs), MSG_NOSIGNAL) != (ssize_t)strlen(strs)) {
         perror("send");
         return 1;

@@ -15,6 +15,7 @@ int main(int argc, char **argv)
     struct sockaddr_un saun = {.sun_family = AF_UNIX};
     struct stat status;
     FILE *fp;
+    long came = 0;
     int c, s, ns; /* the lecture has a char c, which is never EOF on some machines */
     with_a_deadline();
     if (strlen(path) >= sizeof saun.sun_path) { /* strcpy would write behind it */
@@ -40,8 +41,8 @@ int main(int argc, char **argv)
         return 1;
     }
     if (send(ns, strs, strlen(strs), MSG_NOSIGNAL) < 0)
-        perror("send");
-    while ((c = fgetc(fp)) != EOF) {
+        fprintf(stderr, "the client does not listen\n");
+    for (; (c = fgetc(fp)) != EOF; came++) {
         putchar(c);
         if (c == '\n')
             break;
@@ -49,5 +50,5 @@ int main(int argc, char **argv)
     fclose(fp);
     close(s);
     unlink(path);
-    return c == EOF;
+    return !came || fflush(stdout) != 0;
 }

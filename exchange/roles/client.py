@@ -67,22 +67,28 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
                         return {"done": done, "refused": refused}
                 sequence += 1
                 item = context.item(sequence)
-                order = messages.Order(item, context.name, buying, row, False, amount, 0.0)
+                order = messages.Order(item, context.first_name, buying, row, False, amount, 0.0)
                 asked = clock()
                 cell = context.begin(ORDER, desk, item, asked, asked, amount)
                 orders.send(messages.pack(order))
                 context.end(cell, amount, 0.0, 0.0, 0.0, clock())
                 if at is not None:
                     at("receive", fills.receiving)
-                asked = clock()
-                answer = fills.receive()
-                if answer is None:
-                    raise ProcessError(f"the desk closed before it answered order {sequence}")
-                fill = messages.unpack(answer)
-                cell = context.begin(FILL, own, fill.item, asked, asked, fill.amount)
-                context.end(cell, amount if fill.item == item else 0.0, 0.0, 0.0, 0.0, clock())
-                done += fill.done
-                refused += not fill.done
+                while True:
+                    asked = clock()
+                    answer = fills.receive()
+                    if answer is None:
+                        raise ProcessError(f"the desk closed before it answered order {sequence}")
+                    fill = messages.unpack(answer)
+                    cell = context.begin(FILL, own, fill.item, asked, asked, fill.amount)
+                    # An answer to an order of the one in whose place this one was started.
+                    late = context.life > 0 and not context.own(fill.item)
+                    meant = fill.amount if late else amount if fill.item == item else 0.0
+                    context.end(cell, meant, 0.0, 0.0, 0.0, clock())
+                    done += fill.done
+                    refused += not fill.done
+                    if not late:
+                        break
             context.progress(sequence)
         return {"done": done, "refused": refused}
 

@@ -43,7 +43,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     """Open both channels; returns what to do once the gate is open."""
     take = open_source(context, options.source, options.format)
     owners = list(context.addresses["channels"][options.to]["at"])
-    place = int(context.name.rpartition("-")[2])
+    place = int(context.first_name.rpartition("-")[2])
     channel = context.channel(options.to, "send", owners[place % len(owners)])
     index = context.channel_index(options.to)
     clock, at = context.clock, context.at

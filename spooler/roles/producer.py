@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,12 +30,17 @@ class Options:
     urgent_every: int = option(
         0, about="Every so manieth job is urgent; 0 means none.", minimum=0, maximum=1_000_000
     )
+    body: int = option(
+        0, about="Bytes behind each job, to make its message longer.", minimum=0, maximum=10_000_000
+    )
     format: str = texts.format_option()
     text: str = option(texts.LETTERS, about="The text to send (format: text).")
     length: int = texts.length_option()
 
 
-message_size = texts.message_size
+def message_size(given: Mapping[str, Any]) -> int:
+    """Return how many bytes its messages have, given these options."""
+    return texts.message_size(given) + int(given.get("body", 0))
 
 
 def records(options: Options) -> int:
@@ -49,10 +54,11 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     index = context.channel_index(options.to)
     every = options.urgent_every
     text = texts.as_message(options.text, getattr(channel, "exact", 0))
+    body = bytes(options.body)
 
     def place(job: Job) -> None:
         if options.format == texts.JOB:
-            offer(context, channel, index, PUT, job)
+            offer(context, channel, index, PUT, job, body)
         else:
             seen = texts.checksum(texts.text_of(text))
             send(context, channel, index, PUT, job, text, float(seen))

@@ -224,10 +224,10 @@ def test_a_channel_is_filled_until_it_is_full(tmp_path: Path) -> None:
 def test_a_full_disk_is_full_for_the_printers_only(tmp_path: Path) -> None:
     """Papers on a small disk that is filled: printing fails, what was printed is kept, no mount."""
     fault = {"kind": "disk_full", "room": 16384, "process": "printer-0", "step": "print", "at": 11}
-    document = run(tmp_path, printing(faults=[fault], **{"processes": [
+    document = run(tmp_path, printing(faults=[fault], processes=[
         {"role": "producer", "jobs": 200, "pages": 2, "to": "jobs"},
         {"role": "printer", "source": "jobs"},
-    ]}))  # fmt: skip
+    ]))  # fmt: skip
     assert "No space left on device" in process(document, "printer-0")["error"]["message"]
     paper = (Path(document["run_dir"]) / "paper-printer-0.txt").read_text()
     assert paper.count("page 1/2") >= 5

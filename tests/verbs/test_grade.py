@@ -242,7 +242,7 @@ def test_a_submission_sets_only_what_it_may(tmp_path: Path) -> None:
         ("processes.trader.locking: dorpped\n", "did you mean 'dropped'?"),
         ("a: [\n", "not closed"),
         ("- a\n", "it sets nothing"),
-        ("{}\n", "processes.trader.locking is missing"),
+        ("a: 1\n", "processes.trader.locking is missing"),
     ],
 )
 def test_nonsense_loses_with_a_sentence(answer: str, said: str, tmp_path: Path) -> None:
@@ -252,6 +252,19 @@ def test_nonsense_loses_with_a_sentence(answer: str, said: str, tmp_path: Path) 
     document = graded(grading(tmp_path, tokens(HARMFUL)), path)
     assert document["score"] == 0
     assert said in document["tests"][0]["output"]
+
+
+def test_a_directory_holds_one_answer(tmp_path: Path) -> None:
+    """Of a directory that was handed in its one YAML file is graded; two are one too many."""
+    directory = tmp_path / "submission"
+    directory.mkdir()
+    (directory / "answer.yaml").write_text("processes.trader.locking: proper\n")
+    file = grading(tmp_path, tokens(HARMFUL))
+    assert graded(file, directory)["score"] == 8
+    (directory / "other.yaml").touch()
+    document = graded(file, directory)
+    assert document["score"] == 0
+    assert "has 2 YAML files" in document["tests"][0]["output"]
 
 
 def test_a_program_that_is_right_gets_its_points(tmp_path: Path, room: Path) -> None:
@@ -301,7 +314,7 @@ def test_no_process_of_a_submission_lives_on(tmp_path: Path) -> None:
 def test_a_build_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
     """The end of what the build says, bounded, without the path of the copy; no item counts."""
     file, directory = program(tmp_path, "", more=", build: [sh, build.sh]")
-    noise = "yes noise | head -c 1000000; echo $PWD/teller.c:3: error >&2; exit 2"
+    noise = "yes noise | head -n 200000; echo $PWD/teller.c:3: error >&2; exit 2"
     (directory / "build.sh").write_text(noise)
     document = graded(file, directory)
     (test,) = document["tests"]

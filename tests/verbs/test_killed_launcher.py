@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,6 +105,13 @@ def test_keep_leaves_the_objects_for_ipcs_and_clean_takes_them(tmp_path: Path) -
     assert still_there(run["objects"]) == []
 
 
+def listed(pid: int) -> dict[str, Any]:
+    """Return what ``ps`` says of the run of this launcher: others may be at work here."""
+    (run,) = [run for run in launch("ps", "--json").document["runs"] if run["pid"] == pid]
+    found: dict[str, Any] = run
+    return found
+
+
 BACKGROUND = {
     "in its group": "sleep 1000 & echo $! > {0}; exec cat",
     "in a session of its own": "setsid sh -c 'echo $$ > {0}; exec sleep 1000' & cat",
@@ -136,7 +144,7 @@ def test_what_a_command_left_in_the_background_ends_with_a_murdered_launcher(
     launcher.kill()
     launcher.communicate(timeout=SECONDS)
     assert ended(pid, SECONDS)
-    (run,) = launch("ps", "--json").document["runs"]
+    run = listed(launcher.pid)
     launch("clean")
     assert still_there(run["objects"]) == []
 
@@ -145,12 +153,12 @@ def test_clean_ends_what_is_left_where_the_guard_was_killed_too(tmp_path: Path) 
     """``ps`` shows it, ``clean`` ends it and says so."""
     line = BACKGROUND["in a session of its own"]
     launcher, pid = with_background(tmp_path, line, "--set", "delays.read.sleep_us=1000000")
-    (run,) = launch("ps", "--json").document["runs"]
+    run = listed(launcher.pid)
     (guard,) = [process["pid"] for process in run["processes"] if process["name"] == "guard"]
     os.kill(guard, signal.SIGKILL)
     launcher.kill()
     launcher.wait()
-    (run,) = launch("ps", "--json").document["runs"]
+    run = listed(launcher.pid)
     assert pid in [process["pid"] for process in run["processes"]]
     cleaned = launch("clean", "--json").document
     assert f"ended process {pid}, which the run had left" in cleaned["ended"]
@@ -182,7 +190,7 @@ def test_the_next_start_cleans_after_a_dead_run_and_says_so(exchange: Exchange) 
     assert done.status == 0, done.err
     assert done.err.index("dead_run_cleaned") < done.err.index("object_made")
     assert still_there(run["objects"]) == []
-    assert launch("ps", "--json").document["runs"] == []
+    assert not Path(run["directory"]).exists()
 
 
 def test_the_next_start_leaves_what_was_kept_on_purpose(tmp_path: Path) -> None:

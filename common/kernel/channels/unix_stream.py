@@ -54,8 +54,8 @@ class Options:
     )
     greeting: str = option(
         "",
-        about="a line that the receiver says to whoever connects, and that a sender reads first, as "
-        "the lecture's pair does; with framing: none",
+        about="a line that the receiver says to whoever connects, and that a sender reads first "
+        "(the lecture's pair); with framing: none",
     )
     path: str | None = asking.path("the socket", "the lecture's is mysocket")
     made_by: str = asking.maker()

@@ -20,7 +20,7 @@ _libc.mount.argtypes = (
 )
 _libc.umount2.argtypes = (ctypes.c_char_p, ctypes.c_int)
 
-_CLONE_NEWNS = 0x00020000
+_CLONE_NEWNS, _CLONE_NEWIPC = 0x00020000, 0x08000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REC, _MS_PRIVATE = 2, 4, 8, 0x4000, 1 << 18
 _MNT_DETACH = 2
 
@@ -32,6 +32,19 @@ def leave_mounts() -> None:
     """
     _done(_libc.unshare(_CLONE_NEWNS))
     _done(_libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None))
+
+
+def leave_ipc() -> None:
+    """Give this process System V objects and POSIX queues of its own (ipc_namespaces(7)).
+
+    There are none at first, and they end with the last process that sees them. Raises ``OSError``.
+    """
+    _done(_libc.unshare(_CLONE_NEWIPC))
+
+
+def mount_queues(path: Path) -> None:
+    """Show the POSIX queues of this IPC namespace as files (mq_overview(7)); raises ``OSError``."""
+    _done(_libc.mount(b"lab", os.fsencode(path), b"mqueue", 0, None))
 
 
 def mount_tmpfs(path: Path, size: int) -> None:

@@ -17,6 +17,8 @@
 - ``FREED_BY_REMOVAL = True``: an object that is not there is a free lock; to remove it gives the
   lock back in its holder's place.
 - ``A_FILE = True``: the lock is a file, and its address has its ``path``.
+- ``LOST_BY_REOPENING = True``: its holder loses it when it closes that file, however often it has
+  opened it.
 - ``ASKED_BY``, where ``holder`` can tell: the call that it asks by.
 - ``EXCLUDES`` and ``TELLS_REMOVAL``: whether one process at a time is inside, and whether who has
   it open is told that the object was removed.

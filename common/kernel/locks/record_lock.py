@@ -30,6 +30,9 @@ TELLS_REMOVAL = False
 # It is a file that any process may open.
 A_FILE = True
 
+# Its holder loses it by closing that file, however it opened it (fcntl(2)).
+LOST_BY_REOPENING = True
+
 # What tells who has it.
 ASKED_BY = "F_GETLK"
 

@@ -81,7 +81,8 @@ class SysvMemory:
     def __init__(self, segment: sysv_ipc.SharedMemory) -> None:
         self._segment = segment
         self.bytes = memoryview(segment)
-        self.cells = self.bytes.cast("d")
+        # Another program's segment may end within a double.
+        self.cells = self.bytes[: len(self.bytes) // 8 * 8].cast("d")
 
     def close(self) -> None:
         """Release the views, then detach; a view that somebody still has keeps it attached.

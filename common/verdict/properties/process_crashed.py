@@ -57,6 +57,8 @@ def _sentence(case: Case, process: ProcessOutcome) -> str:
     who = f"{process.name} (pid {process.pid}, phase {process.phase})"
     if process.error is not None:
         return f"{who} failed: {process.error['kind']}: {process.error['message']}."
+    if _without_summary(process) and process.phase == "start":
+        return f"{who} ended with status 0 before it had said that it is ready."
     if _without_summary(process):
         return f"{who} ended without a summary, with status 0."
     if process.signal is None:
@@ -65,4 +67,9 @@ def _sentence(case: Case, process: ProcessOutcome) -> str:
     store = "" if case.plan.table is None else case.plan.table.store.kind
     if process.signal == signal.SIGBUS and store in ("mmap_file", "posix_shm"):
         why = ": probably the table's file or object was cut short under it"
+    if process.signal == signal.SIGXFSZ:
+        why = (
+            ": it wrote more into one file than a program may (RLIMIT_FSIZE, 64 MiB); what it "
+            f"printed is in {process.name}.out"
+        )
     return f"{who} was killed by signal {process.signal} ({signal.strsignal(process.signal)}){why}."

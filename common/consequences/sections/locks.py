@@ -1,0 +1,211 @@
+"""What becomes of a lock when something happens to its holder, and who learns of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from types import ModuleType
+from typing import Any
+
+from common import kinds
+from common.consequences import reading
+from common.consequences.cell import Asked, Column, Row, Seen, Without
+from common.consequences.reading import entries, failure, members, strike
+from common.consequences.rows import options_of
+from common.consequences.rows import rows as rows_of
+from common.history.case import Case
+from common.kernel.locks import FREED, HELD, NOTHING, TOLD, Facts
+
+NUMBER = 1
+TITLE = "Locks: the holder, or the lock, is struck while two others wait"
+ROW = "lock"
+COLUMNS = (
+    Column("killed", "holder killed", "holder_killed", "the holder was killed"),
+    Column("asked", "holder told to end", "holder_asked_to_end", "the holder got SIGTERM"),
+    Column("stopped", "holder stopped 0.2 s", "holder_stopped", "the holder was stopped for 0.2 s"),
+    Column(
+        "forked", "helper forked, then killed", "holder_forked",
+        "the holder forked a helper that lives for 0.2 s, and was killed",
+    ),
+    Column(
+        "exec", "holder execs 0.2 s", "holder_execs",
+        "the holder became another program, which ended after 0.2 s",
+    ),
+    Column(
+        "reopened", "its file reopened", "lock_file_reopened",
+        "the holder opened and closed the lock's file once more",
+    ),
+    Column("removed", "lock removed", "lock_removed", "the lock was removed from outside"),
+)  # fmt: skip
+
+# The fault of each column that is looked at.
+_DEEDS = {
+    "killed": "kill", "asked": "kill", "stopped": "stop", "forked": "kill", "exec": "exec",
+    "reopened": "reopen", "removed": "remove",
+}  # fmt: skip
+
+# Of a time that something was to last this much has passed in any case: clocks tick.
+_NEARLY = 0.9
+
+
+def rows() -> list[Row]:
+    """Return every lock, with each choice that changes what becomes of it."""
+    return rows_of(kinds.LOCKS, _difference)
+
+
+def _difference(module: ModuleType, options: Any) -> Hashable:
+    facts: Facts = module.facts(options)
+    return facts.holder_dies, facts.inherited
+
+
+def ask(row: Row, column: Column) -> Asked | Without:
+    """Return the variant by what the lock says of itself."""
+    module = kinds.load(kinds.LOCKS, row.kind)
+    facts = _facts(row)
+    where = (f"table.lock={row.value}",)
+    if column.name == "reopened":
+        if not getattr(module, "A_FILE", False):
+            return Without("it is no file that could be opened")
+        return Asked("lost" if getattr(module, "LOST_BY_REOPENING", False) else "kept", where)
+    if column.name == "removed":
+        if facts.holder_dies == NOTHING:
+            return Without("there is no object")
+        if hasattr(module, "descriptors"):
+            return Without("it has no name by which it could be removed")
+        freed = getattr(module, "FREED_BY_REMOVAL", False)
+        return Asked("lost" if freed else "told" if module.TELLS_REMOVAL else "nameless", where)
+    if facts.holder_dies == NOTHING:
+        return Asked("nothing", where)
+    if column.name in ("asked", "stopped"):
+        return Asked({"asked": "given_back", "stopped": "kept"}[column.name], where)
+    if column.name == "forked" and facts.inherited:
+        return Asked("inherited", where)
+    return Asked({FREED: "freed", TOLD: "told", HELD: "held"}[facts.holder_dies], where)
+
+
+def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
+    """Return who got the lock, when, and who was told what."""
+    struck = strike(case, _DEEDS[column.name])
+    if not struck:
+        return Seen("never struck", "The fault never struck.", "it did not happen")
+    came = _outcome(case, column, struck)
+    word, told = _words(case, column, came)
+    who = _who(row, case, struck, came)
+    whole = _table(case, document)
+    sentence = f"{row.label}: {column.what}; {told}. {who} {whole}"
+    return Seen(f"{word}!" if "broken" in whole else word, sentence, _differs(row, column, came))
+
+
+class _Came:
+    """What became of the waiters: ``how`` in a word, ``after`` which time (ns)."""
+
+    def __init__(self, how: str, after: int = 0, who: str = "") -> None:
+        self.how, self.after, self.who = how, after, who
+
+
+def _outcome(case: Case, column: Column, struck: dict[str, Any]) -> _Came:
+    at = struck["at_ns"]
+    waiters = members(case, "waiter")
+    if any(failure(waiter) == "ObjectVanished" for waiter in waiters):
+        return _Came("gone")
+    inside = entries(case, "waiter")
+    if not inside:
+        hung = any(failure(waiter) == "WaitExpired" for waiter in waiters)
+        return _Came("held" if hung else "lost")
+    first = inside[0]
+    if first.entered < at:
+        return _Came("open")
+    after = first.entered - max(at, first.asked)
+    if any(entry.process.summary.get("recovered") for entry in inside):
+        return _Came("told", after, first.process.name)
+    if column.name in ("reopened", "removed"):
+        # The holder stays inside until another one was there, or until its time is over.
+        came_out = reading.records(case, "holder-0")[1:]
+        beside = not came_out or first.entered < int(came_out[0]["left"])
+        return _Came("beside" if beside else "kept", after, first.process.name)
+    lasts = _lasts(case, column)
+    kept = lasts and after >= lasts * _NEARLY * 1e9
+    return _Came("kept" if kept else "freed", after, first.process.name)
+
+
+def _lasts(case: Case, column: Column) -> float:
+    kind = {"stopped": "stop", "forked": "fork", "exec": "exec"}.get(column.name)
+    return float(reading.told_option(case, kind, "seconds")) if kind else 0.0
+
+
+def _words(case: Case, column: Column, came: _Came) -> tuple[str, str]:
+    """Return what a cell says, and the same as a clause."""
+    after, who = reading.time(came.after), came.who
+    patience = case.plan.deadlines.wait
+    until = {
+        "stopped": "when the holder went on", "forked": "when the helper had ended",
+        "exec": "when that program had ended",
+    }.get(column.name, "when the holder gave it back")  # fmt: skip
+    return {
+        "held": ("HELD", f"both waiters waited {patience:g} s in vain"),
+        "lost": ("nobody", "no waiter came to its work"),
+        "open": ("no lock", "nobody had to wait"),
+        "gone": ("told: gone", "whoever waited was told that it is gone"),
+        "told": (
+            f"told {after}", f"{who} got it after {after}, and was told that its holder had died"
+        ),
+        "beside": (f"LOST {after}", f"{who} got it after {after}, with the holder still inside"),
+        "kept": (f"kept {after}", f"{who} got it after {after}, {until}"),
+        "freed": (
+            f"{'given' if column.name == 'asked' else 'freed'} {after}",
+            f"{who} got it after {after}, and was told nothing",
+        ),
+    }[came.how]  # fmt: skip
+
+
+def _who(row: Row, case: Case, struck: dict[str, Any], came: _Came) -> str:
+    """Return who could be told to have the lock, as the launcher asked at the strike and after."""
+    module = kinds.load(kinds.LOCKS, row.kind)
+    if not module.EXCLUDES:
+        return ""
+    holder = members(case, "holder")[0].pid
+    if struck.get("holders", [None])[0] != holder:
+        return "Nobody could tell who had it."
+    by = f"Who had it was told by {module.ASKED_BY}"
+    left = case.outcome.lock_holders[:1] == [holder] and came.how == "held"
+    return f"{by}, also when it was dead." if left else f"{by}."
+
+
+def _table(case: Case, document: dict[str, Any]) -> str:
+    broken = {"lost_update", "negative_stock", "torn_read"} & reading.found(document)
+    missing = document["measures"].get("missing", {})
+    if broken or any(missing.values()):
+        return "The table is broken: an update was lost."
+    return "The table is whole."
+
+
+def _differs(row: Row, column: Column, came: _Came) -> str:
+    """Return how what was seen is not what the lock says of itself."""
+    said = _said(row, column)
+    return "" if came.how in said else f"it says {' or '.join(said)}, and was {came.how}"
+
+
+def _said(row: Row, column: Column) -> tuple[str, ...]:
+    module, facts = kinds.load(kinds.LOCKS, row.kind), _facts(row)
+    if column.name == "reopened":
+        return ("beside",) if getattr(module, "LOST_BY_REOPENING", False) else ("kept",)
+    if column.name == "removed":
+        if getattr(module, "FREED_BY_REMOVAL", False):
+            return ("beside",)
+        return ("gone",) if module.TELLS_REMOVAL else ("kept",)
+    if facts.holder_dies == NOTHING:
+        return ("open",)
+    if column.name == "stopped":
+        return ("kept",)
+    if column.name == "asked":
+        return ("freed",)
+    if facts.holder_dies == HELD:
+        return ("held",)
+    if facts.holder_dies == TOLD:
+        return ("told",)
+    inherited = column.name == "forked" and facts.inherited
+    return ("kept",) if column.name == "exec" or inherited else ("freed",)
+
+
+def _facts(row: Row) -> Facts:
+    facts: Facts = kinds.load(kinds.LOCKS, row.kind).facts(options_of(kinds.LOCKS, row))
+    return facts

@@ -1,0 +1,40 @@
+"""One at a time, over all test workers and suites of this machine: for the lecture's fixed names."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.launching import ROOT, SECONDS
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(os.environ.get("CC", "cc")) is None, reason="there is no C compiler"
+)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Hold what only one test may hold: a key, or a path in /tmp, that is the same for all.
+
+    A lock on a directory (flock(2)) leaves nothing behind, and ends with its process.
+    """
+    fd = os.open("/tmp", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def build() -> None:
+    """Build the C programs of contrib/, if that has not been done."""
+    subprocess.run(
+        ["make", "-s", "-C", str(ROOT / "contrib")], check=True, timeout=SECONDS,
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
