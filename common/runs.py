@@ -41,6 +41,11 @@ def make_exploration(out: Path, scenario: str) -> Path:
     return _make(out / scenario, "explore-{stamp}", "latest-explore")
 
 
+def make_matrix(out: Path) -> Path:
+    """Make the directory of a new table of faults, for its runs and itself."""
+    return _make(out / "matrix", "{stamp}", "latest")
+
+
 def _make(parent: Path, title: str, latest: str) -> Path:
     now = time.time()
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f".{int(now * 1e6) % 1_000_000:06d}Z"

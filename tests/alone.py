@@ -1,4 +1,4 @@
-"""One at a time, over all test workers and suites of this machine: for the lecture's fixed names."""
+"""One at a time, over all test workers and suites of this machine: for fixed keys and paths."""
 
 from __future__ import annotations
 

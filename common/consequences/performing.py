@@ -70,9 +70,7 @@ def places(chosen: Sequence[str], only: Sequence[str] = ()) -> list[Place]:
     ]
 
 
-def planned(
-    place: Place, systems: Mapping[str, System], seed: int | None = None
-) -> Plan | Without:
+def planned(place: Place, systems: Mapping[str, System], seed: int | None = None) -> Plan | Without:
     """Return the plan of a cell's run, or why there can be none."""
     asked: Asked | Without = place.module.ask(place.row, place.column)
     if isinstance(asked, Without):
@@ -114,7 +112,8 @@ def perform(
             document = pipeline.perform(wanted, systems, out)
         except LabError as error:
             # A machine that cannot run it says why: that, too, is what one sees.
-            yield cell | {"word": "cannot", "sentence": error.message, "why": error.message}
+            why = error.message
+            yield cell | {"word": "cannot", "sentence": why, "why": why, "cannot": True}
             continue
         seen = look(place, Path(document["run_dir"]), systems, document)
         yield cell | {

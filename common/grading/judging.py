@@ -27,6 +27,12 @@ from common.system import System
 from common.verdict.finding import FAILURES
 from common.verdict.wording import many
 
+# What the lab's own code raises when it is wrong, or not whole: no submission has done that.
+_OURS = {
+    "AssertionError", "AttributeError", "ImportError", "IndexError", "KeyError", "MemoryError",
+    "ModuleNotFoundError", "NameError", "NotImplementedError", "RecursionError", "SyntaxError",
+    "TypeError", "UnboundLocalError",
+}  # fmt: skip
 # What judging and removing may take beside the deadlines of an item (s).
 SLACK = 60.0
 
@@ -148,6 +154,7 @@ class _Judging:
         assert self.item.walk is not None
         walked = many(found["schedules"], "schedule")
         if found["broken"]:
+            self._excuse(found["broken"])
             kind = words.failure(found["broken"])
             seen.failures.add(kind)
             sentence = f"after {walked}: {words.plain(found['broken'])}"
@@ -215,6 +222,12 @@ class _Judging:
         document = run["document"]
         if document["measures"].get("checker_failed"):
             raise GraderFailed(f"a checker failed: {'; '.join(document['doubts'])}")
+        programs = {process.name for process in plan.processes if process.program is not None}
+        for process in document["processes"]:
+            error = process["error"] or {}
+            if process["name"] not in programs and error.get("kind") in _OURS:
+                told = f"{process['name']} failed: {error['kind']}: {error['message']}"
+                raise GraderFailed(f"{self.item.name}: {told}")
         kinds = [finding["kind"] for finding in document["findings"]]
         if run["late"]:
             kinds.append(HANG)
@@ -261,6 +274,7 @@ class _Judging:
             told = f"not even one schedule had an end within {self._run_s()}"
             seen.losses.append(self._loss((HANG,), told))
         elif wrong.kind in ("ProcessError", "ProcessLost"):
+            self._excuse(wrong.message)
             kind = words.failure(wrong.message)
             seen = Seen(failures={kind}, losses=[self._loss((kind,), words.plain(wrong.message))])
         elif wrong.kind in ("UsageError", "ScheduleMisfit") and self.values:
@@ -270,6 +284,12 @@ class _Judging:
         else:
             raise GraderFailed(f"{self.item.name}: {wrong.message}")
         return seen
+
+    def _excuse(self, message: str) -> None:
+        """Raise ``GraderFailed`` when a process failed and all are the lab's own."""
+        plan = self.item.plan(self.values, self.systems, self.item.seed)
+        if " failed: " in message and not any(each.program for each in plan.processes):
+            raise GraderFailed(f"{self.item.name}: {message}")
 
     def _why(self, document: dict[str, Any], late: bool) -> str:
         findings = document["findings"]

@@ -71,8 +71,12 @@ class Item:
 
 
 class SubmissionPlan(NamedTuple):
-    """How a submission is built and what of it is put in; paths in ``into`` are dotted."""
+    """How a submission is built and what of it is put in; paths in ``into`` are dotted.
 
+    ``directory`` is that of the grading file.
+    """
+
+    directory: FilePath
     build: tuple[str, ...]
     command: tuple[str, ...]
     into: tuple[str, ...]
@@ -147,6 +151,7 @@ class _Reader:
         if "build" in given and "command" not in given:
             self.complain((*path, "build"), "what is built is not used", "name its `command`")
         return SubmissionPlan(
+            self.directory,
             tuple(given.get("build", ())),
             tuple(given.get("command", ())),
             tuple(given.get("into", ())),

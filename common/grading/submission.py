@@ -28,6 +28,8 @@ from common.scenario.values import implicit
 
 # A submission is source text and a program or two.
 MOST_FILES, MOST_BYTES = 10_000, 256 << 20
+# What tells a build where the grading file lies, and with it what a teacher gives to all.
+BESIDE = "GRADING_DIR"
 # How much of what a build says is kept (bytes): its end.
 KEPT = 4096
 
@@ -194,6 +196,7 @@ def _build(wanted: SubmissionPlan, room: Path) -> None:
             child = subprocess.Popen(
                 wanted.build, cwd=room, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                env={**os.environ, BESIDE: str(wanted.directory.resolve())},
             )  # fmt: skip
         except OSError as error:
             return {"status": None, "said": f"{program}: {error.strerror}"}

@@ -40,6 +40,9 @@ _STATE, _PARENT = 0, 1
 class GraderFailed(MachineError):
     """The grader or this machine failed: it says nothing about the submission."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(f"the grader failed: {message}", "no points are given, nor taken")
+
 
 class Wrong(Exception):
     """The work raised an error of the lab: the name of its class, and its words."""

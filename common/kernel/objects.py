@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -197,10 +197,17 @@ class Maker:
         """Write an object into the ledger that somebody else is about to make for this run."""
         self._ledger.intend(kind, name)
 
-    def let_go(self) -> None:
-        """Close what only the children need: then each is told when the last one has closed it."""
+    def let_go(self, but: Collection[int] = ()) -> None:
+        """Close what only the children need: then each is told when the last one has closed it.
+
+        Those of ``but`` stay open, for children that are still to come.
+        """
+        kept = [number for number in self._inherited if number in but]
         while self._inherited:
-            os.close(self._inherited.pop())
+            number = self._inherited.pop()
+            if number not in but:
+                os.close(number)
+        self._inherited = kept
 
     def socket_path(self, stem: str) -> str:
         """Reserve the path of a UNIX socket in the runtime directory; the caller binds it.

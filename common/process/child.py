@@ -56,6 +56,8 @@ def run(job: dict[str, Any]) -> int:
                 summary |= {"recovered": context.recovered}
             if context.signals:
                 summary |= {"signals": context.signals}
+            if context.cut_short:
+                summary |= {"cut_short": context.cut_short}
             context.close()
             reporter.send("summary", summary=summary)
             return 0

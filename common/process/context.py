@@ -123,6 +123,11 @@ class Context:
         """How often a lock was given to this process by an owner that had died in it."""
         return sum(getattr(opened, "recovered", 0) for opened in self._open)
 
+    @property
+    def cut_short(self) -> int:
+        """How many connections to this process ended in the middle of a message."""
+        return sum(getattr(opened, "cut_short", 0) for opened in self._open)
+
     def table(self) -> Memory:
         """Open the shared table; raises ``ProcessError`` when the scenario has none."""
         address = self._address("table")

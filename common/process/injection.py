@@ -175,8 +175,10 @@ class Injector:
         return trigger.process in (member.outcome.name, member.first_name, member.group)
 
     def _may(self, number: int) -> bool:
-        most = self.plan.faults[number].trigger.most
-        return not most or self.struck[number] < most
+        trigger = self.plan.faults[number].trigger
+        if trigger.since and self._signs.get(trigger.since, []) is not None:
+            return False
+        return not trigger.most or self.struck[number] < trigger.most
 
     def _at_time(self, number: int, fault: FaultPlan, seconds: float) -> None:
         def strike() -> None:

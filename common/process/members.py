@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from common import names
 from common.history.outcome import ProcessOutcome
+from common.process import sessions
 from common.scenario.commands import PLAIN
 from common.scenario.plan import GroupPlan, Plan
 
@@ -80,6 +81,8 @@ class Members:
         self.reception: Reception | None = None
         # How many of each group are about to be started anew.
         self.coming: Counter[str] = Counter()
+        # What a reader of the run should know.
+        self.remarks: list[str] = []
         self.on_end: Callable[[Member], None] = lambda member: None
         self._helpers: list[int] = []
 
@@ -141,7 +144,7 @@ class Members:
         """Tell each group to finish whose senders have all ended."""
         for group in self._plan.groups:
             senders = self._senders(group)
-            if senders and all(self._group_ended(sender.name) for sender in senders):
+            if senders and all(self.group_ended(sender.name) for sender in senders):
                 # A plain program knows no such signal: it takes what is left, and ends by itself.
                 self._finish_group(group.name, but=PLAIN)
 
@@ -198,7 +201,8 @@ class Members:
             if other is not group and set(other.sends) & set(group.receives)
         ]
 
-    def _group_ended(self, name: str) -> bool:
+    def group_ended(self, name: str) -> bool:
+        """Whether nobody of a group lives, nor is about to be started anew."""
         ended = all(member.ended for member in self._members if member.group == name)
         return ended and not self.coming[name]
 
@@ -215,6 +219,15 @@ class Members:
                 member.outcome.ended_by_launcher |= member.outcome.level == PLAIN
                 member.signal(signal.SIGTERM)
 
+    def _end_session(self, outcome: ProcessOutcome) -> None:
+        """Kill whom a program left behind in its session, now that itself has ended."""
+        left = sessions.end_rest(outcome.pid)
+        if left:
+            self.remarks.append(
+                f"{outcome.name} left others in its session when it ended, which were killed: "
+                f"process {', '.join(map(str, left))}"
+            )
+
     def _reap(self, member: Member) -> None:
         if self.reception is not None:
             self.reception.accept_all()
@@ -226,6 +239,8 @@ class Members:
         if outcome.guest:
             outcome.exit = 0
         else:
+            if outcome.level:
+                self._end_session(outcome)
             _pid, status, usage = os.wait4(outcome.pid, 0)
             outcome.cpu_s = usage.ru_utime + usage.ru_stime
             if os.WIFSIGNALED(status):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from common.process.members import Member, Members
 from common.scenario.plan import Plan, ProcessPlan
@@ -13,7 +14,9 @@ class Restarts:
     """The restarts of one run, between ``begin`` and ``end``.
 
     ``later(seconds, do)`` waits, ``spawn(process, life)`` starts. ``count`` is how many were
-    started, ``given_up`` names those of the plan whose limit was reached.
+    started, ``given_up`` names those of the plan whose limit was reached. ``jobs`` are those of the
+    plan's processes; ``let_go(but)`` closes the ends of channels that the launcher holds for them,
+    but those that one who is started anew will need.
     """
 
     def __init__(
@@ -23,6 +26,8 @@ class Restarts:
         later: Callable[[float, Callable[[], None]], None],
         spawn: Callable[[ProcessPlan, int], None],
         tell: Callable[..., None],
+        jobs: Mapping[str, Mapping[str, Any]],
+        let_go: Callable[[Collection[int]], None],
     ) -> None:
         self.count = 0
         self.given_up: list[str] = []
@@ -33,22 +38,32 @@ class Restarts:
         self._later = later
         self._spawn = spawn
         self._tell = tell
+        self._jobs = jobs
+        self._let_go = let_go
         self._going_on = False
-
-    @property
-    def wanted(self) -> bool:
-        """Whether any process may be started anew."""
-        return bool(self._policies)
+        self._release(self._policies)
 
     def begin(self) -> None:
         """From now on whoever is killed or fails is started anew."""
         self._going_on = True
-        self._members.on_end = self._ended
+        self._members.on_end = self._member_ended
 
     def end(self) -> None:
         """Nobody is started any more, nor waited for."""
         self._going_on = False
         self._members.coming.clear()
+        self._release(())
+
+    def _release(self, groups: Collection[str]) -> None:
+        """Hold nothing but for these groups: else nobody sees the end of a pipe of theirs."""
+        jobs = (job for job in self._jobs.values() if job["group"] in groups)
+        self._let_go({number for job in jobs for number in job["descriptors"]})
+
+    def _member_ended(self, member: Member) -> None:
+        self._ended(member)
+        if self._going_on:
+            ended = self._members.group_ended
+            self._release([name for name in self._policies if not ended(name)])
 
     def _ended(self, member: Member) -> None:
         policy = self._policies.get(member.group)

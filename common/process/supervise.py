@@ -168,6 +168,7 @@ class Supervisor:
             self.files = undo.enter_context(small_disk(directory, size, self.files))
         undo.callback(self.members.close)
         undo.callback(self._close_inputs)
+        self.members.remarks = maker.foreign.remarks
         undo.callback(self._end_strays)
         undo.callback(self.members.kill)
         return maker, directory, stderr
@@ -179,6 +180,7 @@ class Supervisor:
     def _end_strays(self) -> None:
         for sentence in survivors.end_strays(self.ledger):
             self.tell("stray_ended", what=sentence)
+            self.members.remarks.append(sentence)
 
     def _remove_directory(self, directory: Path, leaks: list[dict[str, Any]]) -> None:
         # Kept as long as there is something to clean: it holds the list of it.
@@ -212,12 +214,10 @@ class Supervisor:
         passed: list[str] = []
         self._spawn({process.name for process in plan.processes} - self.others.first)
         self.restarts = Restarts(
-            plan, self.members, self.injector.later, self._spawn_again, self.tell
-        )
-        if self.direct is None and not self.restarts.wanted:
-            # Under a schedule the launcher puts the channels back to their beginning, and who is
-            # started anew inherits them.
-            maker.let_go()
+            plan, self.members, self.injector.later, self._spawn_again, self.tell, self._jobs,
+            # Under a schedule the launcher puts the channels back to their beginning.
+            maker.let_go if self.direct is None else lambda _but: None,
+        )  # fmt: skip
         if self._until("start", plan.deadlines.start, self.members.all_ready):
             self.gate_ns = time.monotonic_ns()
             gate.open_gate(self.addresses["gate"], Wait(plan.deadlines.start))
@@ -368,7 +368,9 @@ class Supervisor:
             life=life, first=process.index, level=process.level,
         )  # fmt: skip
         self.members.watch(Member(outcome, process.group, Path(job["record"]), process.name))
-        self.ledger.process(pid, names.start_time(pid), job["name"])
+        self.ledger.process(
+            pid, names.start_time(pid), job["name"], foreign=bool(process.level)
+        )
         self.tell("process_started", process=job["name"], pid=pid, spawn=process.spawn)
 
     def _started(self, process: ProcessPlan, record: Path, pid: int) -> None:
@@ -376,7 +378,9 @@ class Supervisor:
             process.name, process.role, process.system, process.index, pid, level=process.level
         )
         self.members.watch(Member(outcome, process.group, record))
-        self.ledger.process(pid, names.start_time(pid), process.name)
+        self.ledger.process(
+            pid, names.start_time(pid), process.name, foreign=bool(process.level)
+        )
         self.tell("process_started", process=process.name, pid=pid, spawn=process.spawn)
 
     def _invite(self, pid: int, report: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from common import kinds
 
 if TYPE_CHECKING:
     from common.scenario.shapes import Chosen
+
 # They only put the steps of processes into an order.
 HARMLESS = ("pause", "sign")
 
@@ -23,6 +24,7 @@ class Trigger:
     each time with ``probability``, drawn from the process's seed; 0 for none of them. Without
     steps: ``after`` seconds from the opening of the gate, and again each ``period`` seconds; of a
     group then one is drawn. ``most`` bounds how often it strikes in a run; 0 for no bound.
+    ``since`` names a sign before which it never strikes ("" for none).
     """
 
     process: str = ""
@@ -33,6 +35,7 @@ class Trigger:
     after: float | None = None
     period: float = 0.0
     most: int = 0
+    since: str = ""
 
 
 @dataclass(frozen=True)

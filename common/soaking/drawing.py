@@ -36,7 +36,7 @@ DEADLINES = {"start": 60, "run": 120, "finish": 30, "starvation": 60}
 
 GUARD = "{kind: sysv_sem, undo: true}"
 MOMENTS = ("start", "ledger")
-FATES = ("", "", "", "", "", "", "INT", "TERM", "HUP", "KILL", "KILL", "STOP")
+FATES = (*("",) * 10, "INT", "TERM", "HUP", "KILL", "STOP")
 
 
 @dataclass(frozen=True)

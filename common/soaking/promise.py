@@ -19,7 +19,7 @@ from common.system import System
 
 # Sent to a process of the lab they end nothing at once: it finishes what it has begun, or does not
 # listen.
-GENTLE = ("TERM", "INT")
+GENTLE = ("TERM", "INT", "PIPE")
 DAMAGE = ("lost_update", "negative_stock", "torn_read", "data_race")
 JOBS = ("job_lost", "job_duplicated", "job_corrupted", "job_reordered")
 STUCK = ("process_hung", "deadlock")
@@ -120,9 +120,11 @@ def may_find(planned: Plan, systems: Mapping[str, System]) -> dict[str, str]:
     found = dict.fromkeys(
         (*planned.expect.findings, *planned.expect.any), "the scenario promises it"
     )
+    damage = (*DAMAGE, *JOBS, "pages_interleaved")
     if not guarded(planned):
-        kinds_open = (*DAMAGE, *JOBS, "pages_interleaved")
-        found |= dict.fromkeys(kinds_open, "not everything is guarded")
+        found |= dict.fromkeys(damage, "not everything is guarded")
+    if planned.expect.verdict == "anomaly":
+        found |= dict.fromkeys(damage, "an anomaly is promised, and may show in other ways, too")
     for fault in planned.faults:
         blow = Blow(planned, fault, _groups(planned, fault), systems)
         for rule in RULES:

@@ -12,10 +12,10 @@ from typing import Any
 
 from common import names, runs
 from common.errors import ScenarioError
-from common.kernel import facilities, limits, readings
+from common.kernel import facilities, limits, readings, small_disk
 from common.kernel.leftovers import ledger_of
 from common.names import printable
-from common.process import jobs
+from common.process import injection, jobs
 from common.scenario.load import load
 from common.scenario.plan import Plan, plan
 from common.system import System
@@ -23,6 +23,7 @@ from common.verbs.run import shipped
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 CANNOT = 4
+MOUNT = "sudo, or unshare --user --map-root-user --mount before the command"
 # The value in a command such as `ulimit -n 256` or `sysctl kernel.sem="32000 32000 500 64"`.
 NUMBER = re.compile(r"(?<=[ =])(\d+)(?=\"?$)")
 
@@ -94,6 +95,8 @@ def _why(planned: Plan, systems: Mapping[str, System], out: Path) -> list[str]:
         short = jobs.shortages(planned, systems, out / planned.scenario)
     except OSError as error:
         short = [f"this machine does not say what it has: {error.strerror} ({error.filename})"]
+    if injection.disk_needed(planned) and not small_disk.allowed():
+        short.append(f"a small disk cannot be had: mount(2) is not permitted; mend: {MOUNT}")
     return short + limits.short_of_socket_path() + limits.unwritable(out)
 
 

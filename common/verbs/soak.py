@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from common import names
+from common.soaking.burst import MIX, burst
 from common.soaking.place import place
 from common.soaking.soak import Soak, Tally, numbers
 from common.soaking.trial import Report
@@ -42,6 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="so many runs at once (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
+        "--burst", type=positive, metavar="N",
+        help="instead: N runs at the same moment, all of one scenario, then N of a mixture",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", type=Path, metavar="DIR",
         help="where runs are kept that were unexpected (default: a temporary directory)",
     )  # fmt: skip
@@ -51,6 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Soak; returns 0 only when nothing was unexpected and nothing was left."""
     seed = secrets.randbits(31) if arguments.seed is None else arguments.seed
+    if arguments.burst:
+        return _burst(arguments, seed)
     limit = arguments.seconds
     if limit is None:
         limit = SECONDS if arguments.runs is None else math.inf
@@ -83,6 +90,38 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     if soak.interrupted:
         return 128 + soak.interrupted
     return FINE if tally.fine else BROKEN
+
+
+def _burst(arguments: argparse.Namespace, seed: int) -> int:
+    """Start many at once; returns 0 only when all came out well and shared nothing."""
+    every = {}
+    with place(arguments.out) as own:
+        for name, scenarios in (("one scenario", MIX[:1]), ("a mixture", MIX)):
+            found = burst(arguments.burst, seed, own, scenarios)
+            every[name] = found
+            if arguments.json:
+                continue
+            for line in found.unexpected + found.shared + found.left:
+                print(names.printable(line), file=sys.stderr)
+            print(
+                f"{found.launchers} at once, {name}: {_counted(found.verdicts)}; "
+                f"{found.processes:,} processes, {found.objects:,} kernel objects, "
+                f"{found.operations:,} operations in {found.seconds:.1f} s; "
+                f"unexpected: {len(found.unexpected)}; shared: {len(found.shared)}; "
+                f"leaks: {len(found.left)}",
+                flush=True,
+            )
+    if arguments.json:
+        print(
+            json.dumps(
+                {
+                    name: {**vars(found), "verdicts": dict(found.verdicts)}
+                    for name, found in every.items()
+                },
+                indent=2,
+            )
+        )
+    return FINE if all(found.fine for found in every.values()) else BROKEN
 
 
 def summary(tally: Tally) -> str:

@@ -60,7 +60,6 @@ def judge(case: Case) -> Result:
     nothing = np.empty(0, np.int64)
     cases = []
     for row, (initial, final) in enumerate(zip(rows, finals, strict=True)):
-        result.doubts += _rates(case, row, initial, final)
         spoiled = _not_finite(case, row, initial, final)
         if spoiled is not None:
             cases.append(spoiled)
@@ -196,16 +195,3 @@ def _not_finite(
         f"a whole or exact amount makes ({number(initial[-1])} at first)."
     )
     return Instance(abs(initial[-1]), told)
-
-
-def _rates(case: Case, row: int, initial: Sequence[float], final: Sequence[float]) -> list[str]:
-    """Return a doubt where rates changed that nobody changes here."""
-    if list(initial[:-1]) == list(final[:-1]):
-        return []
-    if any(len(part) for _, part in case.history.chunks(Effect.SET)):
-        return []
-    return [
-        f"{case.row(row)}: its rates are {', '.join(map(repr, final[:-1]))} in the end and were "
-        f"{', '.join(map(repr, initial[:-1]))}: no operation changes them here, so another program "
-        "wrote over the row"
-    ]

@@ -29,9 +29,10 @@ int main(int argc, char **argv)
     /* IPC_EXCL, which the lecture leaves out: run again, it would fill a table that others trade on. */
     id = shmget(key, TABLE, IPC_CREAT | IPC_EXCL | 0600);
     if (id < 0) {
-        perror("shmget");
         if (errno == EEXIST)
             fprintf(stderr, "there is a table already: ipcs -m, or exchange1 -r\n");
+        else
+            perror("shmget");
         return 1;
     }
     curshared = shmat(id, NULL, 0);

@@ -100,11 +100,20 @@ def complaints(done: Finished) -> Any:
     return done.err
 
 
-def test_one_lock_for_the_whole_table_is_refused(tmp_path: Path) -> None:
-    """It would wait for what it has itself; the place and the mend are named."""
-    err = complaints(run(pair(tmp_path, table="granularity: table")))
-    assert "converters.yaml:4:12" in err
-    assert "granularity: row" in err
+def test_one_lock_for_the_whole_table_is_taken_once(tmp_path: Path) -> None:
+    """It would wait for what it has itself if it took it for each row."""
+    path = pair(tmp_path, "delays: {write: {sleep_us: 200}}", table="granularity: table")
+    for order in ("given", "sorted", "at_once"):
+        setting = f"processes.east.order={order}"
+        document = run(path, "--set", setting, "--set", "processes.east.operations=20").document
+        assert (document["verdict"], document["findings"]) == ("valid", [])
+
+
+def test_rates_that_make_no_price_are_no_reason_to_fail(tmp_path: Path) -> None:
+    """At a price of nothing it buys as much as a stock can hold; it does not divide by it."""
+    table = "granularity: table, rows: {EURO: {buy: 0}}"
+    document = run(pair(tmp_path, operations=1, table=table)).document
+    assert all(process["exit"] == 0 for process in document["processes"])
 
 
 def test_the_same_currency_twice_is_refused(tmp_path: Path) -> None:

@@ -54,8 +54,9 @@ def open_desk(
         lock_number=lambda row: 1,
         at=at,
         recorder=Recorder(path, "teller", "teller", 0, 64),
+        recovery=None,
     )
-    # The desk uses only these four of a context.
+    # The desk uses no more of a context.
     return Desk(cast(Context, context), balance)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,6 @@ from exchange.operations import FINISH_BUY, UNDO_BUY, UNDO_SELL
 from tests.launching import Finished, launch, still_there
 
 OPERATIONS = {operation.code: operation for operation in SYSTEM.operations}
-# Its steps: acquire, check, read, write, check, read, write, commit, release.
-BETWEEN, COMMITTING, COMMITTED = 5, 8, 9
 
 HEAD = """
 system: exchange
@@ -267,4 +264,3 @@ def test_its_steps_are_steps_only_with_recovery(tmp_path: Path) -> None:
     """A fault at commit or recover is refused where nothing is recovered."""
     path = scenario(tmp_path, ("east-0", "commit", 1))
     assert "has no step 'commit'" in refused(launch("run", str(path), "--out", str(tmp_path)))
-    assert os.path.exists(path)

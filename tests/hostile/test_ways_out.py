@@ -135,7 +135,8 @@ def test_whatever_a_scenario_file_is_called_its_runs_lie_in_the_directory_for_ru
     path.write_text(SCENARIO.format(**GOOD))
     before = set(tree(tmp_path))
     done = launch("run", "--out", str(deep / "runs"), "--json", "--", str(path))
-    assert done.status == 0, done.err
+    # Without overlap it is undecided: that is no matter here.
+    assert done.status in (0, 3), done.err
     made = set(tree(tmp_path)) - before
     assert all(each.startswith("deep/est/runs") for each in made)
     assert Path(done.document["run_dir"]).is_relative_to(deep / "runs")

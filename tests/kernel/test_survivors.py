@@ -81,14 +81,15 @@ def test_a_pid_that_was_used_again_is_somebody_elses(
     fork: Fork, tmp_path: Path, start: Start, change: int
 ) -> None:
     """The number is in the ledger, the start time is another: not touched, nor its session."""
+    dead_run(fork, tmp_path / "run", lambda ledger: None)
     process = start()
     at = names.start_time(process.pid)
     assert at is not None
-    state = dead_run(
-        fork, tmp_path / "run", lambda ledger: ledger.process(process.pid, at + change, "teller-1")
-    )
-    assert survivors.of_dead(state)[0] == []
-    assert not any(sentence.startswith("ended") for sentence in remove_dead(state))
+    with (tmp_path / "run" / FILE).open("a") as file:
+        line = {"event": "process", "pid": process.pid, "start": at + change, "name": "teller-1"}
+        file.write(json.dumps(line) + "\n")
+    said = remove_dead(read_ledger(tmp_path / "run"))
+    assert not any(sentence.startswith("ended") for sentence in said)
     assert lives(process)
 
 

@@ -182,13 +182,12 @@ def test_a_full_disk_is_told_with_its_free_bytes() -> None:
     assert "df /mnt, or use --out" in document["to_change"]
 
 
-@as_root
-def test_a_plain_user_is_told_the_same(fork: Fork, tmp_path: Path) -> None:
-    """Nothing that it looks at needs root; what that user may not do is said."""
-    said = tmp_path / "said"
+def as_plain_user(fork: Fork, said: Path, *scenarios: str) -> int:
+    """Ask the doctor as nobody, who writes the document to ``said``; returns the status."""
 
     def look() -> None:
-        arguments = argparse.Namespace(scenarios=[], out=Path("/tmp/of-nobody"), json=True)
+        named = list(scenarios)
+        arguments = argparse.Namespace(scenarios=named, out=Path("/tmp/of-nobody"), json=True)
         systems = {"exchange": exchange.SYSTEM, "spooler": spooler.SYSTEM}
         with Path(os.devnull).open("w") as sys.stdout:
             # Once as oneself: this Python may lie where another user finds no module.
@@ -199,10 +198,16 @@ def test_a_plain_user_is_told_the_same(fork: Fork, tmp_path: Path) -> None:
         os.setresuid(65534, 65534, 65534)
         status = doctor.execute(arguments, systems)
         sys.stdout.flush()
-        assert status == 0
+        os._exit(status)
 
-    assert fork(look).ended() == 0
-    document = json.loads(said.read_text())
+    return fork(look).ended()
+
+
+@as_root
+def test_a_plain_user_is_told_the_same(fork: Fork, tmp_path: Path) -> None:
+    """Nothing that it looks at needs root; what that user may not do is said."""
+    assert as_plain_user(fork, tmp_path / "said") == 0
+    document = json.loads((tmp_path / "said").read_text())
     assert all(entry["can_run"] for entry in document["scenarios"])
     assert not facility(document, "mount(2)")["there"]
     assert facility(document, "System V IPC")["there"]
@@ -214,13 +219,12 @@ def test_a_runtime_directory_whose_sockets_would_be_too_long_stops_every_run(
     """107 bytes are all that a socket's path may have; a run is refused for the same reason."""
     deep = runtime_directory / ("d" * (90 - len(str(runtime_directory))))
     deep.mkdir(mode=0o700)
-    environment = {"XDG_RUNTIME_DIR": str(deep)}
     try:
-        done = launch("doctor", "--json", "--out", str(tmp_path), **environment)
+        done = launch("doctor", "--json", "--out", str(tmp_path), XDG_RUNTIME_DIR=str(deep))
         assert done.status == 4
         assert all(not entry["can_run"] for entry in done.document["scenarios"])
         assert "XDG_RUNTIME_DIR" in done.document["to_change"][0]
-        run = launch("run", "exchange/script", "--out", str(tmp_path), **environment)
+        run = launch("run", "exchange/script", "--out", str(tmp_path), XDG_RUNTIME_DIR=str(deep))
         assert (run.status, "107" in run.err) == (4, True)
     finally:
         deep.rmdir()
@@ -282,3 +286,32 @@ def test_json_and_text_have_the_same_parts(tmp_path: Path) -> None:
     for each in document["built_in"]:
         assert each["name"] in text
     assert str(document["machine"]["cores"]) in text
+
+
+SMALL_DISK = """\
+system: spooler
+channels:
+  jobs: {kind: fifo}
+processes:
+  - {role: producer, count: 1, jobs: 2, to: jobs}
+  - {role: printer, count: 1, source: jobs}
+faults:
+  - {kind: disk_full, after: 0.1}
+"""
+
+
+@as_root
+def test_who_may_not_mount_is_told_that_the_disk_cannot_be_full(
+    fork: Fork, tmp_path: Path, runtime_directory: Path
+) -> None:
+    """That fault needs a small file system; root has it, a plain user does not."""
+    path = Path("/tmp") / f"{runtime_directory.name}.yaml"
+    path.write_text(SMALL_DISK)
+    try:
+        assert ask(str(path), "--json", "--out", str(tmp_path)).status == 0
+        assert as_plain_user(fork, tmp_path / "said", str(path)) == 4
+        document = json.loads((tmp_path / "said").read_text())
+        assert "mount(2)" in document["scenarios"][0]["why"][0]["reason"]
+        assert "unshare" in document["to_change"][0]
+    finally:
+        path.unlink()

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -143,10 +144,10 @@ def test_a_lost_point_can_be_seen_again(tmp_path: Path) -> None:
 
 def test_the_same_submission_gets_the_same_twenty_times(tmp_path: Path) -> None:
     """Graded 20 times, partly right: the same points, the same words, the same tokens."""
-    items = tokens(SERIAL, HARMFUL)
+    items = tokens(HARMFUL)
     items += (
         "  - {name: b, points: 3, scenario: exchange/two_traders, variant: locked, credit: share,"
-        " set: {processes.trader.operations: 2}, walk: {schedules: 12, strategy: random}}\n"
+        " set: {processes.trader.operations: 2}, walk: {schedules: 6, strategy: random}}\n"
     )
     file = grading(tmp_path, items)
     answer = str(ANSWERS / "given_twice.yaml")
@@ -355,6 +356,26 @@ def test_a_grader_that_fails_gives_no_points(tmp_path: Path) -> None:
     assert not results.exists()
 
 
+@pytest.mark.parametrize("item", ["walk: 5", f"schedules: '{SERIAL}'"])
+def test_a_defect_of_the_lab_is_not_the_students(item: str, tmp_path: Path) -> None:
+    """One of the lab's own roles raises what no submission can have caused: status 4, no points."""
+    scenario = "scenario: exchange/two_traders, variant: locked"
+    file = grading(tmp_path, f"  - {{name: a, points: 1, {scenario}, {item}}}\n")
+    broken = (
+        "import sys, run\nfrom exchange.roles import trader\n"
+        "trader.prepare = lambda *_: nonsense\nsys.exit(run.main(sys.argv[1:]))"
+    )
+    words = ("grade", str(file), "--submission", str(ANSWERS / "proper.yaml"))
+    done = subprocess.run(
+        [sys.executable, "-c", broken, *words],
+        capture_output=True, text=True, cwd=ROOT, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert "the grader failed: " in done.stderr
+    assert "name 'nonsense' is not defined" in done.stderr
+    assert done.stdout == ""
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -370,6 +391,29 @@ def test_a_wrong_command_line_is_told(words: tuple[str, ...], said: str) -> None
     done = launch("grade", *words)
     assert done.status == 2
     assert said in done.err
+
+
+def test_a_build_that_fills_the_disk_is_ended(tmp_path: Path) -> None:
+    """No process of it may write more than 64 MiB into one file."""
+    file, directory = program(tmp_path, "", more=", build: [sh, build.sh]")
+    (directory / "build.sh").write_text("exec head -c 100000000 /dev/zero > large\n")
+    document = graded(file, directory)
+    assert "`sh build.sh` failed with signal 25" in document["tests"][0]["output"]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_traders_in_c_are_graded(tmp_path: Path) -> None:
+    """The one of contrib keeps every unit and gets all points; the one without a lock gets none."""
+    file = ROOT / "exercises/trader.yaml"
+    done = launch("grade", str(file), "--json")
+    assert done.document["score"] == 16
+    directory = tmp_path / "submission"
+    directory.mkdir()
+    shutil.copy(ROOT / "contrib/c/racy_trader.c", directory / "trader.c")
+    document = graded(file, directory)
+    assert document["score"] == 0
+    assert "lost_update" in document["tests"][0]["output"]
+    assert "--set processes.trader.command=./trader" in document["tests"][0]["output"]
 
 
 def test_an_interruption_ends_it_all(tmp_path: Path, room: Path) -> None:

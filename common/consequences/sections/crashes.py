@@ -1,4 +1,4 @@
-"""What becomes of lock and table when a process is killed at each point of an update of two rows."""
+"""What becomes of lock and table when a process is killed at a point of an update of two rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from common import kinds
 from common.consequences import reading
-from common.consequences.cell import Asked, Column, Row, Seen, Without
+from common.consequences.cell import Asked, Column, Row, Seen
 from common.consequences.reading import entries, failure, members, strike
 from common.consequences.rows import rows as rows_of
 from common.history.case import Case
@@ -38,18 +38,16 @@ _OUTSIDE = ("before", "after")
 
 def rows() -> list[Row]:
     """Return every lock that excludes, with each choice that changes what its holder leaves."""
-    return rows_of(kinds.LOCKS, _difference)
+    every = rows_of(kinds.LOCKS, _difference)
+    return [row for row in every if kinds.load(kinds.LOCKS, row.kind).EXCLUDES]
 
 
 def _difference(module: ModuleType, options: Any) -> Hashable:
     return module.facts(options).holder_dies
 
 
-def ask(row: Row, column: Column) -> Asked | Without:
+def ask(row: Row, column: Column) -> Asked:
     """Return the variant by what the lock says of a killed holder."""
-    module = kinds.load(kinds.LOCKS, row.kind)
-    if not module.EXCLUDES:
-        return Without("it excludes nobody: see the traders without a lock")
     mended, outside = _parts(column)
     held = not outside and _said(row) == HELD
     variant = ("held_" if held else "") + "mended" if mended else "held" if held else "freed"
@@ -70,7 +68,7 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     table = "BROKEN" if broken else repaired[0] if repaired else "whole"
     if inside:
         after = reading.time(inside[0].entered - max(struck["at_ns"], inside[0].asked))
-        lock = f"told {after}" if told else after
+        lock = "free" if _parts(column)[1] else f"told {after}" if told else after
         clause = f"{inside[0].process.name} got the lock {after} later"
         clause += ", and was told that its holder had died" if told else ""
     else:

@@ -35,12 +35,13 @@ COLUMNS = (
         "the holder opened and closed the lock's file once more",
     ),
     Column("removed", "lock removed", "lock_removed", "the lock was removed from outside"),
+    Column("who", "who has it is told by", "holder_asked_to_end", "somebody asked who has it"),
 )  # fmt: skip
 
 # The fault of each column that is looked at.
 _DEEDS = {
     "killed": "kill", "asked": "kill", "stopped": "stop", "forked": "kill", "exec": "exec",
-    "reopened": "reopen", "removed": "remove",
+    "reopened": "reopen", "removed": "remove", "who": "kill",
 }  # fmt: skip
 
 # Of a time that something was to last this much has passed in any case: clocks tick.
@@ -75,8 +76,8 @@ def ask(row: Row, column: Column) -> Asked | Without:
         return Asked("lost" if freed else "told" if module.TELLS_REMOVAL else "nameless", where)
     if facts.holder_dies == NOTHING:
         return Asked("nothing", where)
-    if column.name in ("asked", "stopped"):
-        return Asked({"asked": "given_back", "stopped": "kept"}[column.name], where)
+    if column.name in ("asked", "stopped", "who"):
+        return Asked("kept" if column.name == "stopped" else "given_back", where)
     if column.name == "forked" and facts.inherited:
         return Asked("inherited", where)
     return Asked({FREED: "freed", TOLD: "told", HELD: "held"}[facts.holder_dies], where)
@@ -87,6 +88,8 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     struck = strike(case, _DEEDS[column.name])
     if not struck:
         return Seen("never struck", "The fault never struck.", "it did not happen")
+    if column.name == "who":
+        return _told(row, case, struck)
     came = _outcome(case, column, struck)
     word, told = _words(case, column, came)
     who = _who(row, case, struck, came)
@@ -168,6 +171,21 @@ def _who(row: Row, case: Case, struck: dict[str, Any], came: _Came) -> str:
     by = f"Who had it was told by {module.ASKED_BY}"
     left = case.outcome.lock_holders[:1] == [holder] and came.how == "held"
     return f"{by}, also when it was dead." if left else f"{by}."
+
+
+def _told(row: Row, case: Case, struck: dict[str, Any]) -> Seen:
+    """Return by what the launcher could tell who had the lock, when its holder was struck."""
+    by = getattr(kinds.load(kinds.LOCKS, row.kind), "ASKED_BY", "")
+    holder = members(case, "holder")[0]
+    told = struck.get("holders", [None])[0]
+    if told == holder.pid:
+        word, clause = by, f"{by or 'nothing'} told that it was {holder.name}"
+    elif told is None:
+        word, clause = "nobody", "nobody could tell who had it"
+    else:
+        word, clause = "WRONG", f"process {told} was told to have it, and {holder.name} had it"
+    differs = "" if (told == holder.pid) is bool(by) else f"it says that {by or 'nobody'} tells"
+    return Seen(word, f"{row.label}: {clause}.", differs)
 
 
 def _table(case: Case, document: dict[str, Any]) -> str:

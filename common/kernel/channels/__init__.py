@@ -22,6 +22,7 @@
 - ``TELLS_REMOVAL``: whether who has it open is told that the object was removed; where that depends
   on the options, ``tells_removal(options)``.
 - ``GUARDED = False``: the kernel synchronises, there is nothing for a lock to guard.
+- ``WAITERS_MUST_LIVE = True``: a process that is killed while it waits for room stops the others.
 - ``WALKABLE = False``: what was sent may be on its way for a while, so that "can be received now"
   is not known, and schedules cannot be walked.
 - ``mend(options, lock) -> str``, where it may lose or tear messages: what would keep them ("" when

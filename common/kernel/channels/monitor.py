@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # Whether who has it open is told of its removal: memory stays attached.
 TELLS_REMOVAL = False
 
+# Who is killed in a wait for room leaves a condition that whoever signals it waits for, too.
+WAITERS_MUST_LIVE = True
+
 # The objects of a limited number that one channel makes: slots, and mutex with conditions.
 OBJECTS = {"sysv_shm": 2}
 

@@ -130,7 +130,7 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
 
     def dial() -> socket.socket:
         connected = sockets.dial(address, socket.SOCK_STREAM, wait, what)
-        if address["greeting"]:
+        if address.get("greeting"):
             streams.read_line(connected, wait, what)
         return connected
 
@@ -138,7 +138,7 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
 
 
 def _line(address: Address) -> bytes:
-    greeting: str = address["greeting"]
+    greeting: str = address.get("greeting", "")
     return f"{greeting}\n".encode() if greeting else b""
 
 

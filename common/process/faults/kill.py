@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 STRIKES = True
 
+# A child of ours finishes at SIGTERM, and ignores SIGINT, which is the launcher's, and SIGPIPE, as
+# Python does. All others end it.
+SURVIVED = (signal.SIGTERM, signal.SIGINT, signal.SIGPIPE)
 SIGNALS = ("KILL", "TERM", "INT", "SEGV", "ABRT", "PIPE", "QUIT")
 
 
@@ -35,5 +38,4 @@ def strike(options: Options, scene: Scene, member: Member | None) -> float | Non
     if number != signal.SIGTERM:
         member.outcome.struck = options.signal
     member.signal(number)
-    # A child of ours ignores SIGINT: that is the launcher's. All others end it.
-    return 0.0 if number in (signal.SIGTERM, signal.SIGINT) else None
+    return 0.0 if number in SURVIVED else None

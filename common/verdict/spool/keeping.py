@@ -53,7 +53,7 @@ def _told_lost(replay: Replay, offered: set[int]) -> dict[int, str]:
         elif states[0]["state"] == COMPLETED:
             missing = _missing(replay, item)
             if missing:
-                told[item] = f"{name} is completed, and {missing} of it on no paper."
+                told[item] = f"{name} is completed, and {missing} on no paper."
     return told
 
 
@@ -66,7 +66,7 @@ def _missing(replay: Replay, item: int) -> str:
     pages = [page for page in range(1, max(1, replay.pages.get(item, 0)) + 1) if not there[page]]
     if not pages:
         return ""
-    return f"page {pages[0]} is" if len(pages) == 1 else f"{len(pages)} pages are"
+    return f"its page {pages[0]} lies" if len(pages) == 1 else f"{len(pages)} of its pages lie"
 
 
 def duplicated(case: Case) -> Result:

@@ -1,0 +1,89 @@
+"""The programs of contrib/, built for the tests; scenarios in which one stands beside ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.launching import ROOT, SECONDS, launch
+
+CONTRIB = ROOT / "contrib"
+
+needs_compiler = pytest.mark.skipif(
+    shutil.which(os.environ.get("CC", "cc")) is None, reason="there is no C compiler"
+)
+
+
+def build(into: Path) -> Path:
+    """Build every C program into a directory; returns it."""
+    subprocess.run(
+        ["make", "-s", "-C", str(CONTRIB), f"BIN={into}"],
+        check=True, capture_output=True, timeout=SECONDS,
+    )  # fmt: skip
+    return into
+
+
+def theirs(program: Path, role: str = "trader", **options: object) -> dict[str, object]:
+    """Return a group that a recorded program takes."""
+    return {
+        "role": role, "name": "theirs", "command": str(program), "level": "recorded", **options
+    }  # fmt: skip
+
+
+def ours(role: str = "trader", **options: object) -> dict[str, object]:
+    """Return a group of the lab's own."""
+    return {"role": role, "name": "ours", **options}
+
+
+ONE_PURCHASE = {"operations": 1, "sell_share": 0, "currencies": ["DOLLAR"]}
+
+
+def scenario(directory: Path, *groups: dict[str, object], **parts: object) -> str:
+    """Write a scenario of the exchange, or of the spooler if it has channels; returns its path."""
+    system = "spooler" if "channels" in parts else "exchange"
+    body = {"system": system, "seed": 1, "processes": list(groups), **parts}
+    path = directory / "beside.yaml"
+    # JSON is YAML.
+    path.write_text(json.dumps(body))
+    return str(path)
+
+
+def run(path: str, out: Path, *words: str) -> dict[str, Any]:
+    """Run a scenario; returns the document of the run."""
+    return launch("run", path, "--json", "--out", str(out), *words).document
+
+
+def walk(path: str, out: Path, *words: str) -> dict[str, Any]:
+    """Walk a scenario's interleavings; returns what its first variant's did."""
+    document = launch("explore", path, "--json", "--out", str(out), *words).document
+    found: dict[str, Any] = next(iter(document["variants"].values()))
+    return found
+
+
+def harm(walked: dict[str, Any]) -> tuple[int, dict[str, int]]:
+    """Return how many interleavings a walk had, and how many of them showed each finding."""
+    assert walked["complete"], walked
+    return walked["interleavings"], {
+        kind: found["schedules"] for kind, found in walked["findings"].items()
+    }
+
+
+def exact(document: dict[str, Any]) -> None:
+    """Assert that nothing was lost and nothing doubted, but that operations met."""
+    assert document["findings"] == []
+    assert document["leaks"] == []
+    assert [p["exit"] for p in document["processes"]] == [0] * len(document["processes"])
+    doubts = [doubt for doubt in document["doubts"] if "overlapped" not in doubt]
+    assert doubts == []
+
+
+def process(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return one process of a run."""
+    (found,) = [each for each in document["processes"] if each["name"] == name]
+    return dict(found)

@@ -1,0 +1,190 @@
+"""Entries with a command that could not be started, led or judged are refused where they stand."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from common.errors import ScenarioError
+from common.scenario.load import load
+from common.scenario.plan import plan
+from exchange import SYSTEM as EXCHANGE
+from spooler import SYSTEM as SPOOLER
+
+SYSTEMS = {"exchange": EXCHANGE, "spooler": SPOOLER}
+HEAD = "system: [exchange, spooler]\ntable: {store: sysv_shm, lock: sysv_sem}\nprocesses:\n"
+
+
+def refused(tmp_path: Path, text: str, *settings: str) -> str:
+    """Return what is said of a scenario; ``prog`` is a program beside it."""
+    prog = tmp_path / "prog"
+    prog.write_text("#!/bin/sh\n")
+    prog.chmod(0o700)
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    with pytest.raises(ScenarioError) as caught:
+        load(path, SYSTEMS, settings)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("entry", "wanted"),
+    [
+        ("{role: trader, operations: 1, command: ./nope}", "4:44: .*there is no program ./nope"),
+        ("{role: trader, operations: 1, command: [./nope, x]}", "4:45: .*no program ./nope"),
+        ("{role: trader, operations: 1, command: .}", "is a directory"),
+        ("{role: trader, operations: 1, command: ./s.yaml}", r"not executable \(chmod \+x"),
+        ("{role: trader, operations: 1, command: []}", "names no program"),
+        ("{role: trader, operations: 1, command: {a: b}}", "a word is wanted"),
+        ("{role: trader, operations: 1, level: plain}", "no program is named"),
+        ("{role: trader, operations: 1, command: ./prog, spawn: exec}", "leave spawn out"),
+        (
+            "{role: trader, operations: 1, command: ./prog, delays: {read: {yields: 1}}}",
+            "no steps to be delayed",
+        ),
+        ("{role: trader, operations: 1, command: ./prog, level: seen}", "no level 'seen'"),
+    ],
+)
+def test_an_entry_that_cannot_be_started_is_refused_at_its_place(
+    tmp_path: Path, entry: str, wanted: str
+) -> None:
+    """Missing, a directory, not executable, no program at all: each with the mend."""
+    said = refused(tmp_path, f"{HEAD}  - {entry}\n")
+    assert re.search(wanted, said), said
+
+
+@pytest.mark.parametrize(
+    ("lines", "wanted"),
+    [
+        ("[sell POUND 2501]", "up to 5002 POUND are sold of 5000"),
+        ("[sell POUND 3000, buy EURO 1]", "up to 6000 POUND are sold of 5000"),
+        ("[buy EURO 250]", "it costs 986, and the balance is 1000"),
+        ("[buy EURO 200, buy EURO 100]", "it costs 394.4, and the balance is 211.2"),
+    ],
+)
+def test_lines_that_might_be_refused_by_luck_are_refused(
+    tmp_path: Path, lines: str, wanted: str
+) -> None:
+    """Two tellers with the same lines: what they could sell together must be there at first."""
+    text = f"{HEAD}  - {{role: teller, count: 2, lines: {lines}, command: ./prog}}\n"
+    if wanted.startswith("it costs 986"):
+        # 250 * 3.944 = 986 can be paid: this one must load.
+        prog = tmp_path / "prog"
+        prog.write_text("#!/bin/sh\n")
+        prog.chmod(0o700)
+        path = tmp_path / "s.yaml"
+        path.write_text(text)
+        load(path, SYSTEMS)
+        return
+    said = refused(tmp_path, text)
+    assert wanted in said
+    assert "luck" in said
+
+
+def test_what_others_may_sell_counts_too(tmp_path: Path) -> None:
+    """A trader of ours may sell what a line of theirs needs; nobody knows what a broker sells."""
+    said = refused(
+        tmp_path,
+        f"{HEAD}  - {{role: teller, lines: [sell POUND 100], command: ./prog}}\n"
+        "  - {role: trader, operations: 1000}\n",
+    )
+    assert "up to 11100 POUND" in said
+
+
+def test_rates_that_change_make_a_balance_luck(tmp_path: Path) -> None:
+    """Beside a rate_setter nobody can say what a line costs."""
+    said = refused(
+        tmp_path,
+        f"{HEAD}  - {{role: teller, lines: [buy EURO 1], command: ./prog}}\n"
+        "  - {role: rate_setter, changes: 1}\n",
+    )
+    assert "changes the rates while teller trades" in said
+
+
+def test_a_plain_program_cannot_be_scheduled(tmp_path: Path) -> None:
+    """It has no steps."""
+    said = refused(
+        tmp_path,
+        f"{HEAD}  - {{role: trader, operations: 1, command: ./prog}}\n"
+        "schedule:\n  - {trader-0: read}\n",
+    )
+    assert "no steps, and nobody can lead it" in said
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socketpair", "popen"])
+def test_what_is_inherited_no_other_program_can_open(tmp_path: Path, kind: str) -> None:
+    """A descriptor has no name: the complaint says which kinds have one."""
+    said = refused(
+        tmp_path,
+        f"{HEAD}  - {{role: producer, jobs: 1, to: jobs, command: ./prog}}\n"
+        f"  - {{role: printer, source: jobs}}\nchannels: {{jobs: {kind}}}\n",
+    )
+    assert "inherited as an open descriptor" in said
+    assert "sysv_queue" in said
+
+
+def test_a_program_receives_at_a_socket_that_it_makes_itself(tmp_path: Path) -> None:
+    """The launcher's listening socket is inherited; the mend is made_by."""
+    said = refused(
+        tmp_path,
+        f"{HEAD}  - {{role: producer, jobs: 1, to: jobs}}\n"
+        "  - {role: printer, source: jobs, command: ./prog}\nchannels: {jobs: unix_stream}\n",
+    )
+    assert "made_by: printer" in said
+
+
+@pytest.mark.parametrize(
+    ("store", "wanted"),
+    [
+        ("{kind: sysv_shm, key: 77, made_by: nobody}", "no program 'nobody' among"),
+        ("{kind: sysv_shm, made_by: other}", "without its key or path"),
+        ("{kind: mmap_file, made_by: other}", "anywhere: true"),
+        ("{kind: mmap_file, path: /x}", "leads out of the directory"),
+        ("{kind: sysv_shm, key: 77, made_by: many}", "one plain program makes an object"),
+    ],
+)
+def test_an_object_needs_a_maker_and_a_name(tmp_path: Path, store: str, wanted: str) -> None:
+    """Who makes it must exist, be one, and say under which name."""
+    said = refused(
+        tmp_path,
+        f"system: exchange\ntable: {{store: {store}}}\nprocesses:\n"
+        "  - {role: teller, name: many, count: 2, lines: [], command: ./prog}\n",
+    )
+    assert wanted in said
+
+
+@pytest.mark.parametrize("path", ["mysocket", "/tmp/../etc/x"])
+def test_a_path_is_absolute(tmp_path: Path, path: str) -> None:
+    """Relative to what it would be, nobody could say."""
+    said = refused(
+        tmp_path,
+        f"{HEAD}  - {{role: producer, jobs: 1, to: jobs}}\n  - {{role: printer, source: jobs}}\n"
+        f"channels: {{jobs: {{kind: fifo, path: {path}}}}}\n",
+    )
+    assert "is no absolute path" in said
+
+
+def test_where_a_program_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beside the scenario, then in the working directory; from the command line there alone."""
+    beside, here = tmp_path / "beside", tmp_path / "here"
+    for folder in (beside, here):
+        folder.mkdir()
+        for name in ("prog", folder.name):
+            (folder / name).write_text("#!/bin/sh\n")
+            (folder / name).chmod(0o700)
+    path = beside / "s.yaml"
+    path.write_text(f"{HEAD}  - {{role: trader, operations: 1, command: ./prog}}\n")
+    monkeypatch.chdir(here)
+
+    def words(*settings: str) -> list[str]:
+        planned = plan(load(path, SYSTEMS, settings), None, 1, SYSTEMS)
+        program = planned.processes[0].program
+        assert program is not None
+        assert program.directory == str(Path(program.words[0]).parent)
+        return program.words
+
+    assert words() == [str(beside / "prog")]
+    assert words("processes.0.command=./prog") == [str(here / "prog")]
+    assert words("processes.0.command=[./here, 1, two]") == [str(here / "here"), "1", "two"]
