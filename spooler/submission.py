@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from common.errors import PeerLost, ProcessError
@@ -79,28 +80,35 @@ def unpack(message: bytes) -> Submission:
     try:
         words = json.loads(message)
         job, held = job_of(words), words["held"]
-        owner, number = str(words["owner"]), int(words["number"])
+        owner, number = words["owner"], int(words["number"])
+        # It goes into the spool and onto people's terminals.
+        sound = type(held) is bool and _OWNER.fullmatch(owner) is not None
     except (ValueError, KeyError, TypeError) as error:
         raise ProcessError(f"this is no job: {message!r:.100} ({error!r})") from None
-    # It goes on the paper, into the spool and onto people's terminals.
-    sound = type(held) is bool and _OWNER.fullmatch(owner) and _LETTERS.fullmatch(job.letters)
-    if not sound or not 0 <= job.priority <= LARGEST_PRIORITY or not 0 < job.pages <= MOST_PAGES:
+    if not sound:
         raise ProcessError(f"this is no job: {message!r:.100}")
-    if not 0 < job.item < 1 << 53:
-        raise ProcessError(f"records cannot hold the name of this job: {message!r:.100}")
     return Submission(job, owner, number, held)
 
 
-def job_of(body: dict[str, Any]) -> messages.Job:
-    """Return the job that a file or message holds; raises what a wrong one leads to."""
-    return messages.Job(
-        body["letters"].encode("ascii"), int(body["priority"]), int(body["pages"]),
-        int(body["item"]),
-    )  # fmt: skip
+def job_of(body: Mapping[str, Any]) -> messages.Job:
+    """Return the job that a file or message holds; raises ``ProcessError`` for what is none."""
+    try:
+        letters = str(body["letters"]).encode("ascii")
+        item, priority, pages = (int(body[key]) for key in ("item", "priority", "pages"))
+        sound = _LETTERS.fullmatch(letters) is not None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProcessError(f"this is no job: {str(body)!r:.100} ({error!r})") from None
+    # A record holds its name as a double.
+    sound = sound and 0 < item < 1 << 53 and 0 < pages <= MOST_PAGES
+    if not sound or not 0 <= priority <= LARGEST_PRIORITY:
+        raise ProcessError(f"this is no job: {str(body)!r:.100}")
+    return messages.Job(letters, priority, pages, item)
 
 
 def submit(line: Line, at: At | None, submission: Submission, attempts: int) -> int | None:
-    """Send a job until it is accepted; returns how often it was sent again, None: never accepted.
+    """Send a job until it is accepted; returns how often it was sent again.
+
+    None: it was never accepted, since it was refused or nobody answered.
 
     ``attempts`` bounds the tries. Raises ``WaitExpired``.
     """
@@ -112,7 +120,10 @@ def submit(line: Line, at: At | None, submission: Submission, attempts: int) -> 
             line.send(message)
             if at is not None:
                 at("receive", line.answering)
-            if accepted(line.answer()) == submission.job.item:
+            answer = accepted(line.answer())
+            if answer is None:
+                return None
+            if answer == submission.job.item:
                 return again
         except PeerLost:
             continue
@@ -124,9 +135,18 @@ def acceptance(item: int) -> bytes:
     return json.dumps({"accepted": item}).encode()
 
 
-def accepted(answer: bytes) -> int:
-    """Return which job an answer says is accepted; raises ``ProcessError`` for what is none."""
+def refusal(item: int, why: str) -> bytes:
+    """Return the answer to a job that cannot be kept."""
+    return json.dumps({"refused": item, "why": why[:200]}).encode()
+
+
+def accepted(answer: bytes) -> int | None:
+    """Return which job an answer says is accepted; None: it was refused.
+
+    Raises ``ProcessError`` for what is no answer.
+    """
     try:
-        return int(json.loads(answer)["accepted"])
+        words = json.loads(answer)
+        return None if "refused" in words else int(words["accepted"])
     except (ValueError, KeyError, TypeError):
         raise ProcessError(f"this is no answer: {answer!r:.100}") from None

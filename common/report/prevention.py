@@ -30,8 +30,23 @@ _WITHOUT = {
 }
 
 
+# What a spool promises it keeps by itself: who breaks it did something that no option allows.
+_SPOOL = {
+    "job_lost": "a job leaves the spool by a move alone: nobody removes its file, and it is on "
+    "paper, whole, before it is completed",
+    "job_duplicated": "who prints a job must have claimed it, by a rename; what was begun is not "
+    "begun again where at most once is promised",
+    "job_corrupted": "a job's state changes by the moves in docs/spooling.md, each in the journal "
+    "before it is made",
+    "job_reordered": "whoever claims takes the first in line, under the spool's lock",
+    "starvation": "the door is opened before a job is there, and whoever goes looks once more",
+}
+
+
 def prevention(case: Case, kind: str, witnesses: list[int]) -> str:
     """Return a sentence on what would have prevented a finding; ``witnesses`` are positions."""
+    if case.spool is not None and kind in _SPOOL:
+        return _SPOOL[kind]
     if kind == "starvation":
         return (
             "a lock that is handed to whoever has waited longest, as a System V semaphore is on "

@@ -6,11 +6,13 @@ job in `processing`: any printer that looks for work puts it right, as the spool
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from common.errors import KernelObjectError
+from common.errors import KernelObjectError, MachineError, ProcessError
 from common.history import record
 from common.kernel.spool import ABORTED, COMPLETED, STOPPED
 from common.kernel.spool import spool as spools
@@ -22,6 +24,11 @@ from spooler.messages import Job, checksum
 from spooler.operations import CLAIM, PRINT
 from spooler.printing import page_printer, sheet_of
 from spooler.submission import job_of
+
+T = TypeVar("T")
+
+# Seconds between two looks at a disk that was full.
+FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.1
 
 SPOOL = "receive"
 STEPS = ("take", "move", "acquire", "print", "complete", "release")
@@ -47,10 +54,32 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     taken = printed = 0
     stopped = False
 
+    def patiently(do: Callable[[], T]) -> T:
+        """Do what writes into the journal; where the disk is full, wait for room."""
+        try:
+            return do()
+        except MachineError:
+            pause = FIRST_PAUSE
+        with context.wait.standing("room on the disk of the spool") as deadline:
+            while True:
+                # No call waits for room on a disk: look again, ever more seldom.
+                time.sleep(min(pause, deadline.tick()))
+                pause = min(2 * pause, LONGEST_PAUSE)
+                try:
+                    return do()
+                except MachineError:
+                    continue
+
+    def say(state: str) -> None:
+        patiently(partial(spool.printer, state))
+
+    def leave(entry: Entry, state: str, why: str, **changes: Any) -> Entry | None:
+        return patiently(partial(spool.finish, entry, state, why, **changes))
+
     def take() -> spools.Look:
         if at is not None:
             at("take", spool.touch)
-        return spool.claim()
+        return patiently(spool.claim)
 
     def print_pages(entry: Entry, job: Job) -> tuple[int, OSError | None]:
         """Print what there is; returns how many pages, and the error that ended it."""
@@ -72,8 +101,8 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
         asked = clock()
         try:
             job = job_of(spool.body(entry))
-        except (KernelObjectError, ValueError, KeyError, TypeError) as unreadable:
-            return moved(spool.finish(entry, ABORTED, f"its file cannot be read: {unreadable}"))
+        except (KernelObjectError, ProcessError) as unreadable:
+            return moved(leave(entry, ABORTED, f"its file cannot be read: {unreadable}"))
         seen, priority = float(checksum(job)), float(job.priority)
         cell = context.begin(CLAIM, record.SPOOL, job.item, asked, asked, seen)
         context.end(cell, seen, priority, 0.0, 0.0, clock())
@@ -95,30 +124,30 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             lock.release()
         if error is not None:
             fate = policy.after_error(spool.address, entry, pages, error)
-            return moved(spool.finish(entry, fate.state, fate.why, **fate.changes))
+            return moved(leave(entry, fate.state, fate.why, **fate.changes))
         if pages < job.pages:
             return ""
         if at is not None:
             at("complete", spool.touch)
-        return moved(spool.finish(entry, COMPLETED, "printed"))
+        return moved(leave(entry, COMPLETED, "printed"))
 
     def stand(entry: Entry) -> None:
         """Be stopped until the job that did it is moved on by somebody, or told to finish."""
         nonlocal stopped
         stopped = True
-        spool.printer(spools.STOPPED)
+        say(spools.STOPPED)
         while not context.finishing:
             still = any(
                 each.item == entry.item and each.state == STOPPED for each in spool.look_for_news()
             )
             if not still:
-                spool.printer(spools.READY)
+                say(spools.READY)
                 stopped = False
                 return
             spool.await_news()
 
     def serve() -> dict[str, Any]:
-        spool.printer(spools.READY)
+        say(spools.READY)
         while True:
             look = take()
             if look.entry is not None:
@@ -130,7 +159,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
                 spool.await_jobs(look)
             if stopped and context.finishing:
                 break
-        spool.printer(spools.GONE)
+        say(spools.GONE)
         return {"taken": taken, "printed": printed}
 
     return serve

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from common.errors import ProcessError
+from common.errors import MachineError, ProcessError
 from common.history import record
 from common.options import option
 from common.process.context import Context
@@ -41,32 +41,41 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     clock, at = context.clock, context.at
 
     def serve() -> dict[str, Any]:
-        taken = accepted = refused = 0
+        taken = accepted = turned_down = 0
         while True:
             if at is not None:
                 at("receive", counter.receiving)
             asked = clock()
             message = counter.receive()
             if message is None:
-                return {"taken": taken, "accepted": accepted, "refused": refused}
+                return {"taken": taken, "accepted": accepted, "turned_down": turned_down}
             try:
                 found = submission.unpack(message)
             except ProcessError:
                 # Whoever sent it is not answered, and no job of the others is lost over it.
-                refused += 1
+                turned_down += 1
                 continue
             job = found.job
             declared, priority = float(checksum(job)), float(job.priority)
-            cell = context.begin(TAKE, index, job.item, asked, asked, declared)
-            context.end(cell, declared, priority, 0.0, 0.0, clock())
-            taken += 1
-            asked = clock()
-            if spool.accept(job.item, found.body(), job.priority, held=found.held):
-                cell = context.begin(ACCEPT, record.SPOOL, job.item, asked, asked, declared)
+            answer = submission.acceptance(job.item)
+            taking = context.begin(TAKE, index, job.item, asked, asked, declared)
+            received = clock()
+            new = False
+            try:
+                new = spool.accept(job.item, found.body(), job.priority, held=found.held)
+                taken += 1
+            except MachineError as error:
+                # The disk is full: its sender is told that it is not accepted, and why.
+                answer = submission.refusal(job.item, str(error))
+                context.recorder.refuse(taking)
+                turned_down += 1
+            context.end(taking, declared, priority, 0.0, 0.0, received)
+            if new:
+                cell = context.begin(ACCEPT, record.SPOOL, job.item, received, received, declared)
                 context.end(cell, declared, priority, 0.0, 0.0, clock())
                 accepted += 1
             if at is not None:
                 at("send", counter.replying)
-            counter.reply(submission.acceptance(job.item))
+            counter.reply(answer)
 
     return serve

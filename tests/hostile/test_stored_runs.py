@@ -76,7 +76,7 @@ def huge(run: Path) -> None:
 
 def paper_elsewhere(run: Path) -> None:
     """The paper is a file of the teacher's."""
-    change(run, "outcome", lambda document: document.update(paper="../../secret"))
+    change(run, "outcome", lambda document: document.update(paper="../secret"))
 
 
 def absolute_paper(run: Path) -> None:

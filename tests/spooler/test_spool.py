@@ -390,6 +390,23 @@ def test_the_next_run_finds_what_the_last_one_left(
     assert [line["why"] for line in lines[1:]] == ["accepted"] * 4 + ["claimed"]
 
 
+def test_no_new_job_stands_before_what_the_last_run_left(maker: Maker, tmp_path: Path) -> None:
+    """However long the last journal was, and however short the new one is."""
+    spool = opened(lay(maker, tmp_path / "first", "spool"))
+    put(spool, *range(1, 31))
+    for _ in range(29):
+        entry = spool.claim().entry
+        assert entry is not None
+        spool.finish(entry, "completed", "printed")
+    spool.close()
+    maker.remove_all()
+    later = opened(lay(maker, tmp_path / "second", "spool"))
+    put(later, 31)
+    entry = later.claim().entry
+    assert entry is not None
+    assert entry.item == 30
+
+
 def test_the_last_runs_last_move_is_made_by_the_next(
     maker: Maker, tmp_path: Path, fork: Fork
 ) -> None:

@@ -301,7 +301,7 @@ def test_no_process_of_a_submission_lives_on(tmp_path: Path) -> None:
     """It starts others in sessions of their own, and one of those again: all are ended."""
     pids = tmp_path / "pids"
     script = (
-        f"#!/bin/sh\nsetsid sh -c 'echo $$ >> {pids}; exec sleep 1000' &\n"
+        f"#!/bin/sh\n: > {pids}\nsetsid sh -c 'echo $$ >> {pids}; exec sleep 1000' &\n"
         f"(setsid sh -c 'setsid sh -c \"echo \\$\\$ >> {pids}; exec sleep 1000\" & wait' &)\n"
         f"while [ $(wc -l < {pids}) -lt 2 ]; do :; done 2> /dev/null\n"
     )
