@@ -59,7 +59,7 @@ class TooLittleTime(UsageError):
 
 @dataclass(frozen=True)
 class Budget:
-    """Where a walk stops: after so many schedules, or seconds; ``shrinking`` one finding may take."""
+    """Where a walk stops: after so many schedules, or seconds; ``shrinking`` bounds one finding."""
 
     schedules: int = 10_000
     seconds: float = 60.0

@@ -54,13 +54,13 @@ class Outcome:
     for what when nobody could go on (``process``, ``step``, ``waits_for``, ``holder``; ``since`` in
     ns, CLOCK_MONOTONIC, where they ran freely), else it is empty. ``trace`` is the order of steps
     of a run under a schedule (:mod:`common.history.trace`). ``lock_values`` holds what each lock of
-    the table stood at in the end (1: free), None for a kind that does not tell; ``lock_holders`` the
-    pid of who had it in the end, be it dead, or None. ``faults`` are
-    those of the scenario that struck, in order: ``kind``, ``process``, ``step``, ``at_ns``
-    (CLOCK_MONOTONIC), and what each kind notes; ``restarts`` how many processes were started anew,
-    and ``given_up`` which ones no more, since their limit was reached. ``spool`` is what lay in the
-    spool (:func:`common.kernel.spool.making.listing`), None where there is none. ``recoveries`` are those of
-    the table's intent record (:mod:`common.process.recoveries`); ``failed`` in one of them says
+    the table stood at in the end (1: free), None for a kind that does not tell; ``lock_holders``
+    the pid of who had it in the end, be it dead, or None. ``faults`` are those of the scenario that
+    struck, in order: ``kind``, ``process``, ``step``, ``at_ns`` (CLOCK_MONOTONIC), and what each
+    kind notes; ``restarts`` how many processes were started anew, and ``given_up`` which ones no
+    more, since their limit was reached. ``spool`` is what lay in the spool
+    (:func:`common.kernel.spool.making.listing`), None where there is none. ``recoveries`` are those
+    of the table's intent record (:mod:`common.process.recoveries`); ``failed`` in one of them says
     why nothing could be recovered, ``untold`` how many more there were.
     ``remarks`` are sentences about objects that other programs made, and about what these left.
     """

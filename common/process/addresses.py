@@ -24,8 +24,8 @@ def make(plan: Plan, maker: Maker, files: Path) -> dict[str, Any]:
 
     Returns names and keys only: ``gate``, ``table`` (``memory``, ``names``, and ``locks``: one, or
     one a row), ``channels`` by name, ``paper`` (``path``, ``lock``) and ``spool``. Raises
-    ``MachineError`` and ``KernelObjectError``. A table with recovery also says what it does (``half_done``) and where
-    its intent record lies (behind ``size`` bytes of rows).
+    ``MachineError`` and ``KernelObjectError``. A table with recovery also says what it does
+    (``half_done``) and where its intent record lies (behind ``size`` bytes of rows).
     """
     addresses: dict[str, Any] = {
         "gate": gate.make(maker),

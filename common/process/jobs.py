@@ -30,7 +30,8 @@ def jobs(
 ) -> list[dict[str, Any]]:
     """Return the job of every process: names, keys and paths only, JSON-able.
 
-    Papers go into the directory ``files``. With ``turns`` the launcher says before each step who may pass.
+    Papers go into the directory ``files``. With ``turns`` the launcher says before each step who
+    may pass.
     """
     here = os.path.realpath(run_dir)
     return [

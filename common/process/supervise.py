@@ -23,23 +23,25 @@ from common.errors import (
     ProcessLost,
 )
 from common.history import trace
-from common.history.outcome import Outcome, ProcessOutcome
+from common.history.outcome import Outcome
 from common.kernel import leftovers, survivors
 from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
 from common.kernel.small_disk import small_disk
 from common.kernel.waits import Wait
-from common.process import addresses, gate, inspect, jobs, programs, recoveries, reports, spawn
+from common.process import addresses, gate, jobs, recoveries
 from common.process.deadlocks import Watch
 from common.process.guard import Guard
+from common.process.hanging import name_the_abandoned, name_the_hung
 from common.process.injection import Injector, disk_needed
 from common.process.interrupts import Interrupts
-from common.process.members import Member, Members
+from common.process.members import Members
 from common.process.others import FIRST_PAUSE, LONGEST_PAUSE, Others
 from common.process.reception import Listener, Reception
 from common.process.restarts import Restarts
 from common.process.stage import Stage
-from common.scenario.plan import Plan, ProcessPlan
+from common.process.starting import Files, Starter
+from common.scenario.plan import Plan
 from common.system import System, operations_of
 
 # How long a guest has to leave once it was told that the run ends (s); it looks before each trade.
@@ -95,7 +97,7 @@ class Supervisor:
         self.members = Members(plan, self.selector, listener)
         self.gate_ns = 0
         self.watch: Watch | None = None
-        self.programs: list[programs.Started] = []
+        self.starter: Starter | None = None
 
     def perform(self) -> Outcome:
         """Run the plan to its end; returns what was observed, with every object removed.
@@ -167,15 +169,11 @@ class Supervisor:
         if size:
             self.files = undo.enter_context(small_disk(directory, size, self.files))
         undo.callback(self.members.close)
-        undo.callback(self._close_inputs)
+        undo.callback(lambda: self.starter.close() if self.starter is not None else None)
         self.members.remarks = maker.foreign.remarks
         undo.callback(self._end_strays)
         undo.callback(self.members.kill)
         return maker, directory, stderr
-
-    def _close_inputs(self) -> None:
-        for program in self.programs:
-            program.close()
 
     def _end_strays(self) -> None:
         for sentence in survivors.end_strays(self.ledger):
@@ -205,16 +203,27 @@ class Supervisor:
         table = self.addresses["table"]
         self.others = Others(plan, self.addresses, maker)
         self.others.expect()
-        self._tell_jobs(path, directory, stderr)
+        self.starter = Starter(
+            plan,
+            self.systems,
+            self.addresses,
+            self.members,
+            self.ledger,
+            self.tell,
+            Files(self.run_dir, self.files, directory, path, stderr),
+            makers=self.others.first,
+            turns=self.direct is not None,
+        )
         if self.others:
-            self._spawn(self.others.first)
+            self.starter.start(self.others.first)
             self._await_others()
         initial = self.others.initial()
         deadlock: list[dict[str, Any]] = []
         passed: list[str] = []
-        self._spawn({process.name for process in plan.processes} - self.others.first)
+        self.starter.start({process.name for process in plan.processes} - self.others.first)
         self.restarts = Restarts(
-            plan, self.members, self.injector.later, self._spawn_again, self.tell, self._jobs,
+            plan, self.members, self.injector.later, self.starter.again, self.tell,
+            self.starter.jobs,
             # Under a schedule the launcher puts the channels back to their beginning.
             maker.let_go if self.direct is None else lambda _but: None,
         )  # fmt: skip
@@ -222,8 +231,7 @@ class Supervisor:
             self.gate_ns = time.monotonic_ns()
             gate.open_gate(self.addresses["gate"], Wait(plan.deadlines.start))
             self.tell("gate_open", gate_ns=self.gate_ns)
-            for program in self.programs:
-                program.feed()
+            self.starter.feed()
             self.members.enter("ready", "run")
             # A program that makes an object may have ended before the gate opened.
             self.members.finish_stages()
@@ -239,7 +247,7 @@ class Supervisor:
                 if self.onlooker is not None:
                     self.onlooker.begin(plan, self.addresses, self.gate_ns)
             self._until("run", seconds, self.members.all_ended)
-            self._name_the_abandoned()
+            name_the_abandoned(self.members, self.watch, self.tell)
         self.restarts.end()
         self.members.kill()
         self.members.dismiss_guests()
@@ -302,37 +310,14 @@ class Supervisor:
                 reception.take_back(member)
         return stuck, trace.written(stage.passed(self.gate_ns))
 
-    # Starting
+    def _invite(self, pid: int, report: dict[str, Any]) -> dict[str, Any] | None:
+        """Let a process of the same user join by itself, if it may; returns its job.
 
-    def _tell_jobs(self, report: str, directory: Path, stderr: int) -> None:
-        """Settle what each process is told; nothing is started yet."""
-        plan = self.plan
-        self._stderr, self._directory = stderr, directory
-        spawn.warm_up({(self.systems[p.system].roles, p.role) for p in plan.processes})
-        told = jobs.jobs(
-            plan,
-            self.systems,
-            self.addresses,
-            report,
-            self.run_dir,
-            self.files,
-            self.direct is not None,
-        )
-        self._jobs = {job["name"]: job for job in told}
-
-    def _spawn(self, wanted: set[str]) -> None:
-        """Start these processes of the plan."""
-        chosen = [process for process in self.plan.processes if process.name in wanted]
-        self.tell("spawning", processes=len(chosen))
-        pids: list[int] = []
-        try:
-            # Nothing but forks in this loop: each one makes every page that the launcher writes
-            # afterwards cost a copy.
-            for process in chosen:
-                pids.append(self._start(process, self._jobs[process.name]))
-        finally:
-            for process, pid in zip(chosen, pids, strict=False):
-                self._started(process, Path(self._jobs[process.name]["record"]), pid)
+        It must not before the gate is open, nor under a schedule: who passes is settled there.
+        """
+        if not self.gate_ns or self.direct is not None or self.starter is None:
+            return None
+        return self.starter.invite(pid, report)
 
     def _await_others(self) -> None:
         """Wait for what other programs make; raises ``KernelObjectError`` when it does not come."""
@@ -349,78 +334,13 @@ class Supervisor:
         # Who has made it has done its part of the start.
         self.members.enter("start", "ready")
 
-    def _start(self, process: ProcessPlan, job: dict[str, Any]) -> int:
-        if process.program is not None:
-            first = process.name in self.others.first and job["life"] == 0
-            started = programs.start(job, self._stderr, self._directory, first=first)
-            self.programs.append(started)
-            return started.pid
-        if process.spawn == "exec":
-            return spawn.execute(job, self._stderr, self._directory)
-        return spawn.fork(job, self._stderr)
-
-    def _spawn_again(self, process: ProcessPlan, life: int) -> None:
-        """Start a process in the place of one that was killed or failed."""
-        job = jobs.anew(self._jobs[process.name], life, len(self.members))
-        pid = self._start(process, job)
-        outcome = ProcessOutcome(
-            job["name"], process.role, process.system, job["index"], pid, phase="start",
-            life=life, first=process.index, level=process.level,
-        )  # fmt: skip
-        self.members.watch(Member(outcome, process.group, Path(job["record"]), process.name))
-        self.ledger.process(
-            pid, names.start_time(pid), job["name"], foreign=bool(process.level)
-        )
-        self.tell("process_started", process=job["name"], pid=pid, spawn=process.spawn)
-
-    def _started(self, process: ProcessPlan, record: Path, pid: int) -> None:
-        outcome = ProcessOutcome(
-            process.name, process.role, process.system, process.index, pid, level=process.level
-        )
-        self.members.watch(Member(outcome, process.group, record))
-        self.ledger.process(
-            pid, names.start_time(pid), process.name, foreign=bool(process.level)
-        )
-        self.tell("process_started", process=process.name, pid=pid, spawn=process.spawn)
-
-    def _invite(self, pid: int, report: dict[str, Any]) -> dict[str, Any] | None:
-        """Make a process of the same user that joins by itself a member; returns its job.
-
-        None when it must not join: before the gate is open, under a schedule (who passes is
-        settled there), or when it has ended already.
-        """
-        if not self.gate_ns or self.direct is not None:
-            return None
-        index = len(self.members)
-        name = f"guest-{index}"
-        role, system = (reports.harmless(report.get(key)) for key in ("role", "system"))
-        outcome = ProcessOutcome(name, role, system, index, pid, phase="run", guest=True)
-        record = Path(os.path.realpath(self.run_dir)) / "history" / f"{name}.rec"
-        try:
-            self.members.watch(Member(outcome, "", record))
-        except OSError:
-            return None
-        self.tell("guest_joined", process=name, pid=pid)
-        return {
-            "name": name,
-            "group": "",
-            "index": index,
-            "seed": self.plan.seed ^ index,
-            "delays": {},
-            "addresses": {**self.addresses, "channels": {}},
-            "record": str(record),
-            "paper": "",
-            "turns": False,
-            "wait_s": self.plan.deadlines.wait,
-        }
-
     # The loop
 
     def _until(self, phase: str, seconds: float, done: Callable[[], bool]) -> bool:
         """Serve events until ``done``; False when the deadline, a death or the user ended it."""
         deadline = time.monotonic() + seconds if seconds else None
         if not self._serve_until(lambda: done() or self._stopped(phase), deadline):
-            self._name_the_hung(phase, seconds)
+            name_the_hung(self.members, phase, seconds, self.tell)
             return False
         if self.interrupts.received:
             self.tell("interrupted", signal=self.interrupts.received)
@@ -442,7 +362,7 @@ class Supervisor:
         seconds = self.plan.deadlines.finish
         end = time.monotonic() + seconds
         if not self._serve_until(lambda: done() or self.interrupts.count > 1, end):
-            self._name_the_hung("finish", seconds)
+            name_the_hung(self.members, "finish", seconds, self.tell)
 
     def _serve_until(self, done: Callable[[], bool], deadline: float | None) -> bool:
         """Serve events until ``done``; False when it is not at ``deadline`` (s, monotonic)."""
@@ -468,25 +388,3 @@ class Supervisor:
             if left == 0 and not ready and not done():
                 return False
         return True
-
-    def _name_the_abandoned(self) -> None:
-        """Say of who waits for a dead one's lock that it will wait for ever."""
-        waits = [] if self.watch is None else self.watch.abandoned
-        by_name = {member.outcome.name: member.outcome for member in self.members}
-        for wait in waits:
-            dead = by_name[wait["holder"]]
-            by_name[wait["process"]].hung = (
-                f"it waits for {wait['waits_for']}, which {dead.name} (pid {dead.pid}) held when "
-                "it died: nobody will ever give it back"
-            )
-            self.tell("lock_abandoned", process=wait["process"], holder=dead.name)
-
-    def _name_the_hung(self, phase: str, seconds: float) -> None:
-        for member in self.members:
-            late = not (member.ended or member.outcome.guest)
-            # Whoever stands at the gate has done its part of the start.
-            if late and not (phase == "start" and member.outcome.phase == "ready"):
-                where = inspect.where(member.outcome.pid, member.record)
-                where += programs.lacking(member)
-                member.outcome.hung = f"{phase} took longer than {seconds:g} s: {where}"
-                self.tell("process_hung", process=member.outcome.name, phase=phase, where=where)

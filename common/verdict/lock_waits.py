@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,6 +73,35 @@ def overtakers(case: Case, wait: Wait) -> dict[str, int]:
         if count:
             found[process.name] = count
     return dict(sorted(found.items(), key=lambda each: -each[1]))
+
+
+def overtaken(case: Case, several: Sequence[Wait]) -> npt.NDArray[np.int64]:
+    """Return for each of several waits how often others got the lock during it.
+
+    Each record is looked at once, however many the waits are.
+    """
+    totals = np.zeros(len(several), np.int64)
+    if not several:
+        return totals
+    asked, until = (
+        np.array([getattr(each, name) for each in several]) for name in ("asked", "until")
+    )
+    wanted = np.array([each.lock for each in several])
+    history, names = case.history, np.array([each.process for each in several])
+    for which, process in enumerate(history.processes):
+        records = process.records
+        first = _until(records, int(asked.min()))
+        last = min(_until(records, int(until.max())) + 1, len(records))
+        for begin in range(first, last, CHUNK):
+            end = min(begin + CHUNK, last)
+            entered = history.cells("entered", which, slice(begin, end))
+            locks = _locks(case, which, begin, end)
+            for lock in np.unique(locks):
+                mine = np.flatnonzero((wanted == lock) & (names != process.name))
+                at = np.sort(entered[locks == lock])
+                totals[mine] += np.searchsorted(at, until[mine], "left")
+                totals[mine] -= np.searchsorted(at, asked[mine], "right")
+    return totals
 
 
 def wait_at(case: Case, position: int) -> Wait | None:

@@ -1,4 +1,4 @@
-"""The disk is full: papers and spools lie on a small one (a tmpfs), which is filled to the last byte.
+"""The disk is full: papers and spools lie on a small one (a tmpfs), filled to the last byte.
 
 What was being written may be cut in the middle of a line; a store into a mapped hole is a SIGBUS.
 """

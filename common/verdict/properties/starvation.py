@@ -7,10 +7,12 @@ one wait of ``deadlines.starvation`` seconds in which others got the lock a hund
 
 from __future__ import annotations
 
+import numpy as np
+
 from common.history.case import Case
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
-from common.verdict.lock_waits import Wait, name, overtakers, waits
+from common.verdict.lock_waits import Wait, name, overtaken, overtakers, waits
 from common.verdict.spool import idling
 from common.verdict.wording import many, number, span
 
@@ -51,20 +53,19 @@ def _of_locks(case: Case) -> Result:
         }
     }
     # In a circle of waits nobody is overtaken: that finding is another.
-    starved = [
-        (wait, others)
-        for wait in found
-        if wait.length >= least and sum((others := overtakers(case, wait)).values()) >= OVERTAKEN
-    ]
+    long = [wait for wait in found if wait.length >= least]
+    often = overtaken(case, long) >= OVERTAKEN
+    starved = sorted((long[at] for at in np.flatnonzero(often)), key=lambda wait: wait.asked)
     if not starved:
         return Result(measures=measures)
-    starved.sort(key=lambda each: each[0].asked)
-    told = [_instance(case, *each) for each in starved]
-    worst = max(told, key=lambda each: each.amount)
-    total = sum(each.amount for each in told)
-    lead = f"{many(len(told), 'wait')} for a lock went on while others got it again and again."
-    cases = (told[0], worst, told[-1])
-    return Result([finding("starvation", len(told), total, cases, lead)], measures=measures)
+    worst = max(starved, key=lambda wait: wait.length)
+    total = sum(wait.length for wait in starved) / 1e9
+    lead = f"{many(len(starved), 'wait')} for a lock went on while others got it again and again."
+    cases = [
+        _instance(case, each, overtakers(case, each)) for each in (starved[0], worst, starved[-1])
+    ]
+    found_here = finding("starvation", len(starved), total, cases, lead)
+    return Result([found_here], measures=measures)
 
 
 def _instance(case: Case, wait: Wait, others: dict[str, int]) -> Instance:

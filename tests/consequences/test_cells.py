@@ -1,0 +1,163 @@
+"""Every kind has its cells, each of a real scenario; some of them are run from end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import run
+from common import kinds
+from common.consequences import performing
+from common.consequences.cell import Without
+from common.consequences.performing import SECTIONS, Place
+from tests.launching import launch, still_there
+
+ALL = performing.places(performing.sections())
+
+
+def measured(tmp_path: Path, section: str, *only: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """Run these cells; returns each by its row and column."""
+    chosen = performing.places(performing.sections(section), only)
+    cells = performing.perform(chosen, run.SYSTEMS, tmp_path, None, lambda _place, _number: None)
+    return {(cell["row"], cell["column"]): cell for cell in cells}
+
+
+@pytest.mark.parametrize(
+    ("section", "package"),
+    [("locks", kinds.LOCKS), ("channels", kinds.CHANNELS), ("tables", kinds.TABLES)],
+)
+def test_every_kind_has_a_row(section: str, package: str) -> None:
+    """A new kind is one by being there; no other file names it."""
+    rows = kinds.load(SECTIONS, section).rows()
+    assert {row.kind for row in rows} == set(kinds.names(package))
+    assert len({row.label for row in rows}) == len(rows)
+
+
+@pytest.mark.parametrize("place", ALL, ids=lambda each: f"{each.row.label}-{each.column.name}")
+def test_every_cell_is_a_run_or_says_why_not(place: Place) -> None:
+    """Its scenario takes its kind, and has the variant that it asks for."""
+    found = performing.planned(place, run.SYSTEMS, 1)
+    if isinstance(found, Without):
+        assert found.why
+    else:
+        assert found.faults
+
+
+def test_every_scenario_of_a_column_is_used_once(tmp_path: Path) -> None:
+    """What lies in configs/faults is in the table, but what shows more than one kind at once."""
+    used = {place.column.scenario for place in ALL}
+    shipped = {path.stem for path in performing.CONFIGS.glob("*.yaml")}
+    assert used <= shipped
+
+
+def test_a_killed_holder_in_the_words_of_three_locks(tmp_path: Path) -> None:
+    """Freed and not told, freed and told, held for ever: measured, and as the kinds say."""
+    cells = measured(tmp_path, "locks", "killed", "sysv_sem", "robust_mutex", "posix_sem")
+    words = {row: cell["word"].split()[0] for (row, _), cell in cells.items()}
+    assert words == {
+        "sysv_sem": "freed", "sysv_sem no undo": "HELD", "robust_mutex": "told",
+        "posix_sem": "HELD",
+    }  # fmt: skip
+    for cell in cells.values():
+        assert cell["as_expected"]
+        assert cell["differs"] == ""
+        assert Path(cell["run_dir"], "verdict.json").is_file()
+    assert "GETPID, also when it was dead" in cells["sysv_sem no undo", "killed"]["sentence"]
+
+
+def test_what_belongs_to_whom_is_seen_at_a_fork_and_at_a_reopening(tmp_path: Path) -> None:
+    """The helper keeps a lock of an open file; a record lock is lost with any close of its file."""
+    cells = measured(tmp_path, "locks", "forked", "reopened", "flock", "record_lock")
+    words = {place: cell["word"].split()[0] for place, cell in cells.items()}
+    assert words == {
+        ("flock", "forked"): "kept", ("flock", "reopened"): "kept",
+        ("record_lock", "forked"): "freed", ("record_lock", "reopened"): "LOST",
+    }  # fmt: skip
+    assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
+
+
+def test_a_lock_that_is_freed_does_not_mend_the_table(tmp_path: Path) -> None:
+    """Broken between two writes, unless an intent record undoes the first of them."""
+    cells = measured(tmp_path, "crashes", "between", "between_intent", "record_lock")
+    words = {column: cell["word"].split(",")[0] for (_, column), cell in cells.items()}
+    assert words == {"between": "BROKEN", "between_intent": "undone"}
+    assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
+
+
+def test_half_a_message_is_cut_on_a_stream_and_on_no_queue(tmp_path: Path) -> None:
+    """A part of it has arrived, is told from a whole one, and dropped."""
+    cells = measured(tmp_path, "channels", "sending", "unix_stream", "unix_seqpacket")
+    assert cells["unix_stream", "sending"]["word"].endswith("cut 1")
+    assert "cut" not in cells["unix_seqpacket", "sending"]["word"]
+    assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
+
+
+def test_a_mapped_file_that_is_cut_kills_and_a_plain_one_tells(tmp_path: Path) -> None:
+    """SIGBUS, or an error of the call."""
+    cells = measured(tmp_path, "tables", "cut")
+    words = {row: cell["word"].split(",")[0] for (row, _), cell in cells.items()}
+    assert words == {
+        "mmap_file": "SIGBUS", "posix_shm": "SIGBUS", "plain_file": "told", "sysv_shm": "-",
+    }  # fmt: skip
+    assert "keeps its size" in cells["sysv_shm", "cut"]["why"]
+
+
+def test_without_a_lock_whoever_stood_still_writes_over_all(tmp_path: Path) -> None:
+    """Stopped between its read and its write, it takes three trades of the other with it."""
+    cells = measured(tmp_path, "traders", "sysv_shm")
+    words = {column: cell["word"] for (_, column), cell in cells.items()}
+    assert words == {"before": "its own lost", "after": "stays", "stopped": "LOST 3"}
+
+
+def test_a_kind_that_is_not_what_it_says_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the kind says of itself, the words are those of the run."""
+    module = kinds.load(kinds.LOCKS, "flock")
+    said = module.facts
+    held = "held for ever: every waiter's deadline passes"
+    monkeypatch.setattr(module, "facts", lambda options: said(options)._replace(holder_dies=held))
+    cell = measured(tmp_path, "locks", "killed", "flock")["flock", "killed"]
+    assert cell["word"].startswith("freed")
+    assert cell["differs"] == "it says held, and was freed"
+    assert not cell["as_expected"]
+
+
+def test_the_command_prints_stores_and_links_what_it_found(tmp_path: Path) -> None:
+    """A table that fits, a document, a page whose links lead to the runs; nothing left behind."""
+    page = tmp_path / "page.html"
+    done = launch(
+        "matrix", "locks", "--only", "killed,who,sysv_sem", "--json", "--out", str(tmp_path),
+        "--report", str(page),
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    document = done.document
+    (section,) = document["sections"]
+    assert [column["name"] for column in section["columns"]] == ["killed", "who"]
+    for cell in section["cells"]:
+        stored = Path(cell["run_dir"])
+        assert f'href="{stored.relative_to(tmp_path)}/"' in page.read_text()
+        assert still_there(launch("check", str(stored), "--json").document["objects"]) == []
+    assert Path(document["directory"], "matrix.json").is_file()
+    shown = launch("explain", section["cells"][0]["run_dir"])
+    assert shown.status == 0, shown.err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("lock",), "did you mean 'locks'?"),
+        (("locks", "--only", "flok"), "did you mean 'flock'?"),
+        (("locks", "--only", "kiled"), "did you mean 'killed'?"),
+    ],
+)
+def test_what_is_not_in_the_table_is_refused(
+    words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    """Before anything runs, with the nearest right word."""
+    done = launch("matrix", *words, "--out", str(tmp_path / "runs"))
+    assert done.status == 2
+    assert said in done.err
+    assert not (tmp_path / "runs").exists()
