@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check lint bench setup clean
+.PHONY: demo test check lint bench soak setup clean
 demo: setup
 	$(BIN)/python run.py compare configs/exchange/lost_update.yaml
 
@@ -21,6 +21,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks
+
+# A quarter of an hour of runs with random faults; SEED=N draws the same ones again.
+soak: setup
+	$(BIN)/python run.py soak --seconds 900 $(if $(SEED),--seed $(SEED))
 
 setup: $(VENV)/ready
 

@@ -14,6 +14,7 @@
     │   ├── NotPermitted         it belongs to somebody else
     │   └── PeerLost             who was to answer closed the connection or died
     ├── WaitExpired           4  a wait reached its deadline
+    ├── ChannelFull           4  there is no room, and the sender does not wait for it
     └── ProcessError          4  a process of the run failed
         └── ProcessLost          one that was led died, failed or stood still
 """
@@ -124,6 +125,12 @@ class WaitExpired(LabError):
         super().__init__(f"waited {seconds:g} s for {what}, in vain")
         self.what = what
         self.seconds = seconds
+
+
+class ChannelFull(LabError):
+    """A channel has no room for one more message, and its sender does not wait for it."""
+
+    exit_code = 4
 
 
 class ProcessError(LabError):

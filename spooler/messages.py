@@ -89,3 +89,11 @@ def send(
     entered, left, read, written = framed(channel, asked, context.clock())
     cell = context.begin(code, index, job.item, asked, entered, declared)
     context.end(cell, declared, float(job.priority), read, written, left)
+
+
+def refuse(context: Context, index: int, code: int, job: Job) -> None:
+    """Record that ``job`` was not sent, since the channel numbered ``index`` was full."""
+    now = context.clock()
+    cell = context.begin(code, index, job.item, now, now, float(checksum(job)))
+    context.recorder.refuse(cell)
+    context.end(cell, 0.0, 0.0, 0.0, 0.0, context.clock())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from common.history.merge import History, Positions
+from common.history.merge import History
 from common.history.operations import Effect
 
 # Of more messages the highest fill is not looked for: it takes them all in order.
@@ -21,8 +21,8 @@ SENDS, TAKES = (Effect.OFFER, Effect.PASS), (Effect.TAKE,)
 class Channel:
     """One channel: messages sent and taken, its highest fill, and how long senders stood in it.
 
-    ``highest`` is the most that had been sent and not yet taken at one moment, by the stamps of
-    both; None where nobody recorded the taking, or where it was not looked for. ``send_s`` is the
+    ``highest`` is how many at least were in it at one moment: sent, and nobody had begun to take
+    them; None where nobody recorded the taking, or where it was not looked for. ``send_s`` is the
     sum of the times of all sends, ``longest_send_s`` the longest one (s).
     """
 
@@ -66,18 +66,28 @@ def _calls(
 
 
 def _highest(history: History, number: int) -> int:
-    sent, taken = (_ends(history, number, effects) for effects in (SENDS, TAKES))
-    stamps = np.concatenate([sent, taken])
-    changes = np.repeat(np.array([1, -1]), [len(sent), len(taken)])
+    items, sent = _ends(history, number, SENDS, "left")
+    taken, begun = _ends(history, number, TAKES, "asked")
+    order = np.lexsort((begun, taken))
+    known, firsts = np.unique(taken[order], return_index=True)
+    at = np.searchsorted(known, items)
+    there = np.append(known, 0)[at] == items
+    there &= at < len(known)
+    # It was in the channel for certain from the end of its send until somebody began to take it.
+    gone = np.maximum(begun[order][firsts][at[there]], sent[there])
+    stamps = np.concatenate([sent, gone])
+    changes = np.repeat(np.array([1, -1]), [len(sent), len(gone)])
     # Of equal stamps the taking comes first: what is claimed is no more than was there.
     order = np.lexsort((changes, stamps))
     return max(0, int(np.cumsum(changes[order]).max()))
 
 
-def _ends(history: History, number: int, effects: tuple[Effect, ...]) -> Positions:
+def _ends(
+    history: History, number: int, effects: tuple[Effect, ...], stamp: str
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Return item and time of each send into a channel, or of each taking from it."""
     positions = history.select(*effects)
     places = [code for code, each in history.operations.items() if each.place == "channel"]
     mine = history.objects[positions] == number
     mine &= np.isin(history.codes[positions], places)
-    ends: Positions = history.gather("left", positions[mine])
-    return ends
+    return history.gather("item", positions[mine]), history.gather(stamp, positions[mine])

@@ -52,7 +52,7 @@ class Datagrams:
             changes=(what,), ready=lambda: wait.finishing or bool(self._any.poll(0))
         )
         self.send, self.receive = self._send, self._receive
-        if wait.seconds > 10 * TICK:
+        if wait.seconds > 10 * TICK and not wait.refuses_full:
             sockets.block_for_a_tick(opened)
             self.send, self.receive = self._calls()
 

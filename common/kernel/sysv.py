@@ -75,7 +75,8 @@ class Semaphore:
     def stand(self) -> bool:
         """Take one by blocking at once: the slow half of ``wait``."""
         # Nearly every wait is over within a tick: only a longer one is published and timed.
-        if not self._wait.finishing and self._wait.seconds > 10 * TICK:
+        patient = not (self._wait.finishing or self._wait.refuses_full)
+        if patient and self._wait.seconds > 10 * TICK:
             quick = self._take_within_a_tick
             if quick is None:
                 quick = libc.timed_semop(self._id, [(0, -1, self._flags)], TICK)

@@ -7,28 +7,37 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from common.errors import WaitExpired
+from common.errors import ChannelFull, WaitExpired
 
 # A blocked system call returns at least this often (seconds), to look at the deadline and at
 # ``finishing``: a signal that arrives just before the call would otherwise be missed.
 TICK = 0.1
+# How every channel calls what the sender of a full one waits for: ``room in channel jobs``.
+ROOM = "room in "
 
 
 class Wait:
     """The patience of one process: ``seconds`` for any single wait, shared by all its objects.
 
     ``finishing`` becomes true when the process is told to finish what it has begun and stop.
+    ``refuses_full``, set before channels are opened: it rather does not send than wait for room.
     ``publish`` is called with what the process waits for when it blocks, and with "" afterwards.
     """
 
     def __init__(self, seconds: float, publish: Callable[[str], None] | None = None) -> None:
         self.seconds = seconds
         self.finishing = False
+        self.refuses_full = False
         self.publish = publish
 
     @contextmanager
     def standing(self, what: str) -> Iterator[Deadline]:
-        """Mark that the process now blocks on ``what``; yields the deadline of this wait."""
+        """Mark that the process now blocks on ``what``; yields the deadline of this wait.
+
+        Raises ``ChannelFull`` for room in a channel, where the process does not wait for that.
+        """
+        if self.refuses_full and what.startswith(ROOM):
+            raise ChannelFull(f"there is no {what}")
         if self.publish is not None:
             self.publish(what)
         try:

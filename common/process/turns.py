@@ -8,6 +8,7 @@ in front of its next message.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import NamedTuple
@@ -88,15 +89,14 @@ class Turns:
         if can_go and words.number in self._free and len(self._passed) < MOST_NUMBERS:
             self._passed.append(words.number)
             return
-        connection = self._connection
         self._send(words.said[can_go])
         while True:
-            word = os.read(connection, 16)
+            word = self._heard(16)
             if word == GO:
                 return
             if word in (LOOK, FINISH):
                 self._wait.finishing |= word == FINISH
-                os.write(connection, READY if ready is None or ready() else NOT_READY)
+                self._send(READY if ready is None or ready() else NOT_READY)
             elif word == STOP and begins:
                 raise Stop
             elif word == STOP:
@@ -111,7 +111,7 @@ class Turns:
 
     def again(self) -> bool:
         """Wait for the end of this schedule; returns whether there is another one."""
-        word = os.read(self._connection, 1 + MOST_NUMBERS)
+        word = self._heard(1 + MOST_NUMBERS)
         self._free = frozenset(word[1:])
         self._held = 0
         return word[:1] == AGAIN
@@ -120,7 +120,16 @@ class Turns:
         if self._passed:
             message = PASSED + bytes([len(self._passed)]) + self._passed + message
             self._passed.clear()
-        os.write(self._connection, message)
+        # A launcher that is gone is not an error: its children die with it.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            os.write(self._connection, message)
+
+    def _heard(self, most: int) -> bytes:
+        """Return the launcher's next word; none when it is gone."""
+        try:
+            return os.read(self._connection, most)
+        except ConnectionResetError:
+            return b""
 
     def _learn(self, step: str, touch: Touch | None, begins: bool) -> Words:
         """Number a step that is met for the first time."""

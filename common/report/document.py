@@ -68,6 +68,11 @@ def _disturbed(outcome: Outcome) -> list[str]:
         said.append(f"{many(len(failed), 'fault')} could not strike: {failed[0]['failed']}")
     if outcome.restarts:
         said.append(f"{many(outcome.restarts, 'time')} a process was started anew")
+    for process in outcome.processes:
+        # A summary is what the process says: it may say anything.
+        dropped = process.summary.get("dropped")
+        if isinstance(dropped, int) and dropped:
+            said.append(f"{process.name} dropped {many(dropped, 'job')}: the channel was full")
     said += [f"{name} was not started any more: its limit was reached" for name in outcome.given_up]
     return said
 

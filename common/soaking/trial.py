@@ -65,6 +65,7 @@ class Trial:
         self.directory = directory
         self.systems = systems
         self.report = Report(draft.number, draft.line())
+        self._sent: list[signal.Signals] = []
         self._mark = f"{MARK}={directory}".encode()
 
     def perform(self) -> Report:
@@ -75,7 +76,8 @@ class Trial:
         try:
             self._attend(launcher)
         except KeyboardInterrupt:
-            # The soak is asked to stop: so is its run, and nothing is said of it.
+            # The soak is asked to stop, and so is its run.
+            self._sent.append(signal.SIGTERM)
             launcher.send_signal(signal.SIGCONT)
             launcher.send_signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
@@ -124,6 +126,7 @@ class Trial:
             fate = self.draft.fate
             if fate is not None and self._begun(launcher.pid, fate, ended_within):
                 self.report.fate = fate.signal.name
+                self._sent.append(fate.signal)
                 signal.pidfd_send_signal(pidfd, fate.signal)
                 if fate.signal == signal.SIGSTOP:
                     ended_within(fate.moment / 3)
@@ -149,7 +152,7 @@ class Trial:
     def _look(self, launcher: subprocess.Popen[bytes]) -> None:
         entries = self._entries(launcher.pid)
         killed = launcher.returncode == -signal.SIGKILL
-        left = self._processes()
+        left = self.left_processes()
         if left:
             self.report.leaks += [f"process {pid} goes on" for pid in left]
         if killed:
@@ -160,7 +163,7 @@ class Trial:
             if not entry.kept and existing.find(entry.kind, entry.name, entry.id) is not None
         ]
         self.report.leaks += [f"directory {path}" for path in self._directories(launcher.pid)]
-        self._read_words(killed)
+        self._read_words()
         run_dir = next(iter(self._file("out").rglob("plan.json")), None)
         self._read_document(None if run_dir is None else run_dir.parent)
 
@@ -172,9 +175,9 @@ class Trial:
                 found += read_ledger(directory).entries
         return found
 
-    def _processes(self) -> list[int]:
-        """Return who of this run goes on after its launcher, once that had time to end them."""
-        deadline = time.monotonic() + PATIENCE
+    def left_processes(self, patience: float = PATIENCE) -> list[int]:
+        """Return who of this run goes on, ``patience`` seconds after its launcher at the latest."""
+        deadline = time.monotonic() + patience
         while True:
             left = [int(each.name) for each in Path("/proc").iterdir() if self._marked(each)]
             if not left or time.monotonic() > deadline:
@@ -203,23 +206,20 @@ class Trial:
             f"clean: {line}" for line in told["removed"] if line.startswith("left")
         ]
 
-    def _read_words(self, killed: bool) -> None:
+    def _read_words(self) -> None:
         """Look at what the launcher and its processes have said, and at the exit status."""
         for path in (self._file("stderr.txt"), *self._file("out").rglob("stderr.txt")):
             text = path.read_text(errors="replace")
-            interrupted = self.report.fate == "SIGINT" and text.endswith("\nKeyboardInterrupt\n")
+            interrupted = signal.SIGINT in self._sent and text.endswith("\nKeyboardInterrupt\n")
             if interrupted and not self._file("out").exists():
                 # While the interpreter still read its modules: nothing had begun.
                 continue
             if "Traceback" in text or "Fatal Python error" in text:
                 self.report.unexpected.append(f"{path.name}: {text[-600:]}")
-        status, fate = self.report.status, self.draft.fate
-        known = {0, 1, 3, 4}
-        if killed or not self.report.fate:
-            known |= {-signal.SIGKILL} if killed and self.report.fate == "SIGKILL" else set()
-        elif fate is not None and fate.signal in ASKING:
-            # Before the run and after it nobody catches it: there is nothing to put in order.
-            known |= {128 + fate.signal, -fate.signal}
+        status, known = self.report.status, {0, 1, 3, 4}
+        # Before the run and after it nobody catches a signal: there is nothing to put in order.
+        known |= {-number for number in self._sent}
+        known |= {128 + number for number in self._sent if number in ASKING}
         if status not in known:
             said = self._file("stderr.txt").read_text(errors="replace")[-400:]
             self.report.unexpected.append(f"exit status {status}: {said}")
@@ -227,7 +227,7 @@ class Trial:
     def _read_document(self, run_dir: Path | None) -> None:
         text = self._file("document.json").read_text()
         signaled = self.report.status < 0
-        asked = self.report.fate in {each.name for each in ASKING}
+        asked = bool(set(self._sent) & set(ASKING))
         if signaled or (not text and asked):
             self._judge_what_is_left(run_dir)
             return

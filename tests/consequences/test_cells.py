@@ -45,13 +45,6 @@ def test_every_cell_is_a_run_or_says_why_not(place: Place) -> None:
         assert found.faults
 
 
-def test_every_scenario_of_a_column_is_used_once(tmp_path: Path) -> None:
-    """What lies in configs/faults is in the table, but what shows more than one kind at once."""
-    used = {place.column.scenario for place in ALL}
-    shipped = {path.stem for path in performing.CONFIGS.glob("*.yaml")}
-    assert used <= shipped
-
-
 def test_a_killed_holder_in_the_words_of_three_locks(tmp_path: Path) -> None:
     """Freed and not told, freed and told, held for ever: measured, and as the kinds say."""
     cells = measured(tmp_path, "locks", "killed", "sysv_sem", "robust_mutex", "posix_sem")

@@ -41,7 +41,7 @@ def ours(role: str = "trader", **options: object) -> dict[str, object]:
     return {"role": role, "name": "ours", **options}
 
 
-ONE_PURCHASE = {"operations": 1, "sell_share": 0, "currencies": ["DOLLAR"]}
+ONE_PURCHASE: dict[str, Any] = {"operations": 1, "sell_share": 0, "currencies": ["DOLLAR"]}
 
 
 def scenario(directory: Path, *groups: dict[str, object], **parts: object) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import sysv_ipc
 
 from common import names
 from common.kernel import existing
@@ -127,6 +128,21 @@ def test_letters(first: str, start: Start, key: str) -> None:
     assert said(pair["letters_client"]) == (0, LETTERS, "")
     assert said(pair["letters_server"]) == (0, "", "")
     assert int(key, 16) not in [row["key"] for row in existing.listed("shm")]
+
+
+def test_letters_that_are_not_there_yet(start: Start, key: str) -> None:
+    """On a fresh segment the client waits, where the lecture's runs off the end of it."""
+    segment = sysv_ipc.SharedMemory(int(key, 16), sysv_ipc.IPC_CREX, mode=0o600, size=27)
+    try:
+        client = start("letters_client", key)
+        while segment.number_attached < 2 and client.poll() is None:
+            os.sched_yield()
+        segment.write(LETTERS.strip().encode())
+        assert said(client) == (0, LETTERS, "")
+        assert segment.read(1) == b"*"
+    finally:
+        segment.detach()
+        segment.remove()
 
 
 @pytest.mark.parametrize("first", ["message_send", "message_receive"])

@@ -46,6 +46,15 @@ def test_explored_as_ours(
     assert harm(walk(TWO, tmp_path, *words, *in_place(programs / "trader"))) == expected
 
 
+def test_shrunk_as_ours(programs: Path, tmp_path: Path) -> None:
+    """With two trades each the shortest loss has one of each: who stopped left no record behind."""
+    words = ("--set", "processes.trader.operations=2", "--variant", "unlocked")
+    walked = walk(TWO, tmp_path, *words, *in_place(programs / "trader"))
+    assert harm(walked) == harm(walk(TWO, tmp_path, *words))
+    assert walked["findings"]["lost_update"]["operations"] == 2
+    assert (walked["unrepeatable"], walked["broken"]) == ([], "")
+
+
 def test_a_token_gives_the_same_twenty_times(programs: Path, tmp_path: Path) -> None:
     """The schedule of a lost update loses the same amount in 20 runs of 20."""
     token = (
@@ -130,6 +139,7 @@ def test_stopped_by_a_schedule(programs: Path, tmp_path: Path) -> None:
     document = run(path, tmp_path)
     exact(document)
     assert process(document, "theirs-0")["summary"]["done"] == 1
+    assert document["measures"]["in_flight"] == 0
 
 
 def test_a_storm_of_signals_does_no_harm(programs: Path, tmp_path: Path) -> None:

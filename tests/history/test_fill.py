@@ -30,6 +30,14 @@ def test_the_highest_fill_is_of_one_moment(tmp_path: Path) -> None:
     assert (found.sent, found.taken, found.highest) == (4, 2, 3)
 
 
+def test_a_message_that_is_being_taken_is_not_counted(tmp_path: Path) -> None:
+    """A receiver may have made room before it stamps: the next send is no fourth of three."""
+    scene = traffic(
+        tmp_path, ("p", PUT, 1, 0, 1), ("c", TAKE, 1, 2, 5), ("p", PUT, 2, 3, 4)
+    )  # fmt: skip
+    assert channels(scene.case().history)[0].highest == 1
+
+
 def test_who_takes_at_the_moment_of_the_send_leaves_nothing_in_it(tmp_path: Path) -> None:
     """Equal stamps claim no more than was there."""
     scene = traffic(tmp_path, ("p", PUT, 1, 0, 5), ("c", TAKE, 1, 1, 5))

@@ -114,7 +114,7 @@ def test_busy_waiting_keeps_the_deadline(open_slot: Open) -> None:
     with pytest.raises(WaitExpired, match=f"letters in {WHAT}"):
         slot.receive()
     slot.send(FIRST)
-    with pytest.raises(WaitExpired, match=f"the star in {WHAT}"):
+    with pytest.raises(WaitExpired, match=f"room in {WHAT}, the star"):
         slot.send(SECOND)
     assert slot.receive() == FIRST
 
@@ -172,7 +172,7 @@ def test_semaphores_let_one_producer_in_at_a_time(maker: Maker) -> None:
     other = one_slot.attach(address, "send", Wait(SHORT), WHAT)
 
     def interrupt(_step: str, _touch: Touch | None = None, /) -> None:
-        with pytest.raises(WaitExpired, match=f"the free slot of {WHAT}"):
+        with pytest.raises(WaitExpired, match=f"room in {WHAT}, the free slot"):
             other.send(FIRST)
 
     slow = one_slot.attach(address, "send", Wait(SHORT), WHAT, interrupt)

@@ -115,7 +115,14 @@ def test_whoever_dies_leaves_all_or_nothing(
     number: int, policy: str, table: Open, fork: Fork
 ) -> None:
     """Killed at every point: the next holder finds, or makes, both changes or neither."""
-    table()[0].rule(policy)
+    record, _ = table()
+    record.rule(policy)
+    # What an operation before this one had said still stands in the record.
+    before = Recovery(record, "the table")
+    before.enter()
+    before.intend(1, ITEM - 1, ((FIRST, OLD[0], OLD[0]), (SECOND, OLD[1], OLD[1])))
+    before.commit()
+    before.leave()
     died = killed_at(fork, table, number)
     record, left = settle(table)
     inside = 1 < number < 7
@@ -127,6 +134,7 @@ def test_whoever_dies_leaves_all_or_nothing(
         [entry] = record.told()
         assert (entry["dead"], entry["by"]) == (died.pid, os.getpid())
         assert entry["item"] == (ITEM if number > 2 else 0)
+        assert len(entry["changes"]) == (2 if number > 2 else 0)
         assert entry["began_ns"] <= entry["ended_ns"]
 
 

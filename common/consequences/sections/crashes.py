@@ -12,7 +12,7 @@ from common.consequences.cell import Asked, Column, Row, Seen
 from common.consequences.reading import entries, failure, members, strike
 from common.consequences.rows import rows as rows_of
 from common.history.case import Case
-from common.kernel.locks import HELD, TOLD
+from common.kernel.locks import HELD, TOLD, Facts
 from common.verdict.recoveries import WHOLE, ended
 
 NUMBER = 2
@@ -43,7 +43,8 @@ def rows() -> list[Row]:
 
 
 def _difference(module: ModuleType, options: Any) -> Hashable:
-    return module.facts(options).holder_dies
+    facts: Facts = module.facts(options)
+    return facts.holder_dies
 
 
 def ask(row: Row, column: Column) -> Asked:

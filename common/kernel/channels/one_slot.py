@@ -174,7 +174,7 @@ class Slot:
         self.receiving = Touch(reads=(what,), ready=lambda: slot[0] != _TAKEN or wait.finishing)
         self._fill = self._empty = Touch(changes=(what,))
         if "put" in address:
-            put = Semaphore(address["put"], wait, f"the free slot of {what}")
+            put = Semaphore(address["put"], wait, f"room in {what}, the free slot")
             get = Semaphore(address["get"], wait, f"letters in {what}", drains=True)
             self._until_free, self._tell_filled = put.wait, get.post
             self._until_full, self._tell_taken = get.wait, put.post
@@ -230,7 +230,7 @@ class Slot:
     def _watch_for_star(self) -> None:
         if self._bytes[0] == _TAKEN:
             return
-        with self._wait.standing(f"the star in {self._what}") as deadline:
+        with self._wait.standing(f"room in {self._what}, the star") as deadline:
             while self._bytes[0] != _TAKEN:
                 deadline.tick()
                 os.sched_yield()

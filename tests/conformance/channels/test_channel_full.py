@@ -1,0 +1,28 @@
+"""Every bounded kind of channel can be asked not to wait for room."""
+
+from __future__ import annotations
+
+import pytest
+
+from common.errors import ChannelFull
+from common.kernel.waits import Wait
+from tests.conformance.channels.cases import LONG, Made, drain, every, message, whole
+
+
+@every(whole)
+def test_a_full_channel_refuses_who_does_not_wait(made: Made) -> None:
+    """A send that finds no room fails at once, by name; what was sent before is all there."""
+    wait = Wait(LONG)
+    wait.refuses_full = True
+    sender, receiver = made.ends(wait)
+    sent: list[bytes] = []
+
+    def send_on() -> None:
+        while True:
+            sender.send(message(len(sent)))
+            sent.append(message(len(sent)))
+
+    with pytest.raises(ChannelFull, match="there is no room in "):
+        send_on()
+    made.finish(wait)
+    assert drain(receiver) == sent

@@ -1,0 +1,49 @@
+"""What a soak draws depends on its seed alone, and fits the scenario that it is drawn for."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from common.scenario.load import load
+from common.scenario.plan import plan
+from common.soaking.drawing import CONFIGS, draw
+from run import SYSTEMS
+
+RUNS = 25
+
+
+def test_the_same_seed_draws_the_same_runs() -> None:
+    """Each number is a run of its own, in whatever order they are asked for."""
+    one = [draw(7, number, SYSTEMS) for number in range(8)]
+    again = [draw(7, number, SYSTEMS) for number in reversed(range(8))]
+    assert one == again[::-1]
+    assert len({draft.line() for draft in one}) == 8
+    assert [draw(8, number, SYSTEMS).line() for number in range(8)] != [d.line() for d in one]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_is_drawn_can_be_run_as_it_is_printed(seed: int) -> None:
+    """The scenario loads with the drawn settings, and has the plan that was drawn."""
+    faults = set()
+    for number in range(RUNS):
+        draft = draw(seed, number, SYSTEMS)
+        words = draft.words()
+        settings = [after for word, after in pairwise(words) if word == "--set"]
+        loaded = load(CONFIGS / f"{draft.scenario}.yaml", SYSTEMS, settings)
+        variant = words[words.index("--variant") + 1]
+        seed_of_run = int(words[words.index("--seed") + 1])
+        assert plan(loaded, variant, seed_of_run, SYSTEMS) == draft.plan
+        faults |= {fault.kind for fault in draft.plan.faults}
+        # What runs for ever is ended.
+        assert draft.plan.deadlines.run or draft.fate is not None
+    assert len(faults) >= 4
+
+
+def test_a_run_that_may_hang_waits_less_than_one_that_must_not() -> None:
+    """Who waits in vain is found soon; who only waits for a slow machine is never blamed."""
+    drawn = [draw(3, number, SYSTEMS) for number in range(RUNS)]
+    for draft in drawn:
+        if any(setting.startswith("deadlines=") for setting in draft.settings):
+            assert (draft.plan.deadlines.wait < 10) == ("process_hung" in draft.allowed)
