@@ -292,7 +292,8 @@ def _channel_lines(document: Document) -> list[str]:
     lines = []
     for name, each in (document["measures"].get("channels") or {}).items():
         if each["sent"]:
-            fill = "" if each["highest"] is None else f", at least {number(each["highest"])} in it at once"
+            highest = each["highest"]
+            fill = "" if highest is None else f", {number(highest)} or more in it at once"
             lines.append(
                 f"  {name:<10}  {number(each['sent'])} sent, {number(each['taken'])} taken{fill}; "
                 f"senders stood in it for {number(each['send_s'], 3)} s, "
