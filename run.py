@@ -63,6 +63,11 @@ def main(words: list[str]) -> int:
         return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         return 130
+    except RuntimeError as error:
+        # Python 3.11 wraps what comes while a class is made in a module that is being read.
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        return 130
     return status
 
 

@@ -26,6 +26,14 @@ from common.kernel.waits import Wait
 PATIENCE = 60.0
 
 
+def pytest_configure() -> None:
+    """Let SIGINT reach what the tests start, also where a shell runs the suite in the background.
+
+    Such a shell has it ignored, and whoever is started inherits that (sh(1p), asynchronous lists).
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def runtime_directory(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give each test a runtime directory of its own, short enough for sockets, empty at the end.

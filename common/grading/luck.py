@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from common.errors import UsageError
 from common.exploration.explore import refuse_endless, refuse_unwalkable
-from common.scenario.commands import RECORDED
+from common.scenario.groups import RECORDED
 from common.scenario.plan import Plan
 from common.system import System
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from common import names
 from common.history.outcome import ProcessOutcome
 from common.process import sessions
-from common.scenario.commands import PLAIN
+from common.scenario.groups import PLAIN
 from common.scenario.plan import GroupPlan, Plan
 
 if TYPE_CHECKING:

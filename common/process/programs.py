@@ -24,7 +24,7 @@ from common.kernel import survivors
 from common.kernel.waits import Wait
 from common.process import gate, spawn, telling
 from common.process.reports import Reporter
-from common.scenario.commands import PLAIN, RECORDED
+from common.scenario.groups import PLAIN, RECORDED
 
 if TYPE_CHECKING:
     from common.process.members import Member

@@ -13,8 +13,7 @@ from typing import Any
 from common import kinds
 from common.kernel.asking import LAB, OTHER
 from common.kinds import nearest
-from common.scenario.commands import PLAIN, RECORDED
-from common.scenario.groups import Group
+from common.scenario.groups import PLAIN, RECORDED, Group
 from common.scenario.shapes import Chosen
 from common.scenario.values import Path, Reading
 from common.system import TableLayout

@@ -18,9 +18,6 @@ from common.scenario.nodes import Node, Scalar, Sequence, describe
 from common.scenario.settings import COMMAND_LINE
 from common.scenario.values import Path, Reading
 
-PLAIN, RECORDED = "plain", "recorded"
-LEVELS = (PLAIN, RECORDED)
-
 
 @dataclass(frozen=True)
 class Command:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from common import kinds
 from common.kernel.recovery import STEPS as RECOVERY_STEPS
-from common.scenario.commands import PLAIN
 from common.system import System
 
 if TYPE_CHECKING:
     from common.scenario.shapes import Chosen
+
+# What a program that is not ours knows: only the lecture's struct and key, or how to record, too.
+PLAIN, RECORDED = "plain", "recorded"
+LEVELS = (PLAIN, RECORDED)
 
 
 class Use(NamedTuple):

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from common import kinds
 from common.errors import UsageError
-from common.scenario.commands import PLAIN
 from common.scenario.faults import FaultPlan, Restart, faults, restart
-from common.scenario.groups import Group, groups
+from common.scenario.groups import PLAIN, Group, groups
 from common.scenario.schedule import Schedule, moves_of
 from common.system import System
 

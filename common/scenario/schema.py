@@ -9,9 +9,10 @@ from collections.abc import Mapping
 
 from common import kinds
 from common.scenario import spool
-from common.scenario.commands import LEVELS, PLAIN, CommandShape
+from common.scenario.commands import CommandShape
 from common.scenario.declared import fields_of
 from common.scenario.fault_shapes import RESTART, trigger_fields
+from common.scenario.groups import LEVELS, PLAIN
 from common.scenario.numbers import Integer, Number
 from common.scenario.plan import GRANULARITIES, RECOVERIES
 from common.scenario.shapes import Anything, Choice, Field, ListOf, MapOf, Record

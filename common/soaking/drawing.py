@@ -154,8 +154,9 @@ def _changes(
             wanted.append(f"table.store={source.choice(kinds.names(kinds.TABLES))}")
         if source.random() < 0.2:
             wanted.append("table.granularity=row")
-        if source.random() < 0.15:
-            wanted.append(f"table.recovery={source.choice(('undo', 'finish'))}")
+        if source.random() < 0.25:
+            half_done = source.choice(("undo", "finish"))
+            wanted.append(f"table.recovery={{kind: intent, half_done: {half_done}}}")
     for channel in planned.channels:
         # One that is made for each process is its answer box.
         if guarded(planned) and channel.per is None and source.random() < 0.4:

@@ -11,7 +11,7 @@ from common.history.case import Case
 from common.history.merge import History, States
 from common.history.operations import Effect
 from common.history.outcome import ProcessOutcome
-from common.scenario.commands import PLAIN
+from common.scenario.groups import PLAIN
 
 # What the counts of a summary count.
 COUNTS = {

@@ -839,13 +839,15 @@ static inline double lab_take(struct lab *lab, struct lab_lock *lock)
             lab_still();
         lab_stood(lab);
     }
-    lock->held = 1;
+    lock->held = lock->kind != LAB_NONE;
     return asked;
 }
 
 /* Give a lock back that this process has. */
 static inline void lab_put_back(struct lab *lab, struct lab_lock *lock)
 {
+    if (lock->kind == LAB_NONE)
+        return;
     if (!lock->held) /* to give what one has not taken lets two processes in */
         lab_fail(lab, "KernelObjectError", "%s: released, but this process does not hold it",
                  lock->what);
@@ -992,7 +994,7 @@ static inline int lab_acquire(struct lab *lab)
     struct lab_lock *lock = lab_lock_of(lab);
     struct lab_touch touch = {.changes = {lock->what}, .takes = lock->what, .ready = lab_is_free, .of = lock};
     struct lab_touch nothing = {.takes = NULL};
-    if (lock->held && lock->kind != LAB_NONE)
+    if (lock->held)
         lab_fail(lab, "KernelObjectError", "%s: this process holds it already", lock->what);
     if (lab_stand_in(lab, "acquire", lock->kind == LAB_NONE ? &nothing : &touch))
         return -1;
@@ -1009,10 +1011,8 @@ static inline void lab_release(struct lab *lab)
 {
     struct lab_lock *lock = lab_lock_of(lab);
     struct lab_touch touch = {.changes = {lock->what}, .gives = lock->what}, nothing = {.takes = NULL};
-    int held = lock->held && lock->kind != LAB_NONE;
-    lab_stand_in(lab, "release", held ? &touch : &nothing);
-    if (lock->kind != LAB_NONE)
-        lab_put_back(lab, lock);
+    lab_stand_in(lab, "release", lock->held ? &touch : &nothing);
+    lab_put_back(lab, lock);
 }
 
 /* What frames every access: which lock is held, and since when this process is inside. */
@@ -1285,7 +1285,7 @@ static inline int lab_run(struct lab *lab, void (*work)(struct lab *lab))
             if (lab->begun)
                 lab_fail(lab, "ProcessError", "its last operation has no lab_end");
             for (long n = 0; n < lab->locks; n++)
-                if (lab->lock[n].held && lab->lock[n].kind != LAB_NONE)
+                if (lab->lock[n].held)
                     lab_fail(lab, "ProcessError", "its work is over, and it still holds %s",
                              lab->lock[n].what);
             more = lab_over(lab, 0);

@@ -44,6 +44,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     orders = context.channel(options.orders, "receive")
     index = context.channel_index(options.orders)
     clock, at = context.clock, context.at
+    clients = context.addresses["channels"][options.fills]["at"]
     answers: dict[str, Channel] = {}
 
     def serve() -> dict[str, Any]:
@@ -58,6 +59,10 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             order = messages.unpack(message)
             cell = context.begin(TAKE_ORDER, index, order.item, asked, asked, order.amount)
             context.end(cell, order.amount, 0.0, 0.0, 0.0, clock())
+            answered += 1
+            if order.client not in clients:
+                # Somebody else put it there: it is nobody's order.
+                continue
             executed = desk.trade(order.buying, order.row, order.amount, order.item)
             done += executed
             if order.client not in answers:
@@ -65,6 +70,5 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             if at is not None:
                 at("send", answers[order.client].sending)
             answers[order.client].send(messages.pack(order._replace(done=executed)))
-            answered += 1
 
     return serve

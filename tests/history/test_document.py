@@ -52,7 +52,7 @@ def test_the_page_gives_each_cell_its_offset(name: str) -> None:
 def test_the_page_lists_every_operation() -> None:
     """With its code, effect and object; a new operation is documented or this fails."""
     text = PAGE.read_text(encoding="utf-8")
-    places = {"table": "row", "channel": "channel", "paper": "paper"}
+    places = {"table": "row", "channel": "channel", "paper": "paper", "spool": "spool"}
     for code, operation in OPERATIONS.items():
         effect = str(operation.effect)
         if operation.effect is Effect.UPDATE:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import pytest
 
 from common.errors import UsageError
+from common.kernel.channels import sysv_queue
 from common.scenario.plan import ChannelPlan, Expect, GroupPlan, Part, plan
 from tests.scenario.conftest import Load, Systems
 
@@ -72,7 +73,7 @@ def test_a_channel_is_as_wide_as_the_largest_message_of_its_users(
     assert made.channel("more") == ChannelPlan(
         "more",
         2,
-        Part("sysv_queue", {"capacity": None, "priorities": 1, "by_recipient": False}),
+        Part("sysv_queue", asdict(sysv_queue.Options())),
         Part("none"),
         64,
     )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 
 from common.errors import ScenarioError
+from common.kernel.locks import sysv_sem
+from common.kernel.tables import mmap_file
 from common.scenario.plan import Expect, Part, Plan, plan
 from tests.scenario.conftest import Load, Systems
 
@@ -27,6 +31,11 @@ def planned(loaded: Load, systems: Systems, variant: str, *settings: str) -> Pla
     return plan(loaded(TEXT, *settings), variant, None, systems)
 
 
+def lock_of(**given: bool) -> Part:
+    """Return the lock with these options and every default written out."""
+    return Part("sysv_sem", asdict(sysv_sem.Options(**given)))
+
+
 def options(made: Plan, group: str) -> dict[str, object]:
     return next(process.options for process in made.processes if process.group == group)
 
@@ -39,7 +48,7 @@ def test_a_variant_changes_what_it_sets_and_nothing_else(loaded: Load, systems: 
     assert changed.table is not None
     assert kept.table is not None
     assert changed.table.lock == Part("none")
-    assert kept.table.lock == Part("sysv_sem", {"undo": False})
+    assert kept.table.lock == lock_of(undo=False)
     assert (options(changed, "keeper")["turns"], options(changed, "second")["turns"]) == (5, 9)
     assert options(kept, "second")["turns"] == 5
     assert changed.expect.verdict == "anomaly"
@@ -66,7 +75,7 @@ def test_a_kind_in_a_word_replaces_the_whole_mapping(loaded: Load, systems: Syst
     made = planned(loaded, systems, "as_it_is", "table.store=mmap_file", "table.lock=posix_sem")
 
     assert made.table is not None
-    assert made.table.store == Part("mmap_file", {"path": "exchange.dat"})
+    assert made.table.store == Part("mmap_file", asdict(mmap_file.Options(path="exchange.dat")))
     assert made.table.lock == Part("posix_sem")
 
 
@@ -84,7 +93,7 @@ def test_a_value_is_yaml_and_a_path_goes_into_options(
     made = plan(loaded(TEXT.partition("variants:")[0], setting), None, None, systems)
 
     assert made.table is not None
-    assert made.table.lock == Part("sysv_sem", lock)
+    assert made.table.lock == lock_of(**lock)
 
 
 def test_an_option_is_judged_with_the_kind_that_each_variant_has(loaded: Load) -> None:
@@ -98,7 +107,7 @@ def test_a_word_grows_into_a_mapping_for_its_option(loaded: Load, systems: Syste
     made = planned(loaded, systems, "as_it_is", "table.lock=sysv_sem", "table.lock.undo=false")
 
     assert made.table is not None
-    assert made.table.lock == Part("sysv_sem", {"undo": False})
+    assert made.table.lock == lock_of(undo=False)
 
 
 def test_a_verdict_grows_into_a_mapping_for_its_findings(loaded: Load, systems: Systems) -> None:

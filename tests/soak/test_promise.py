@@ -73,7 +73,7 @@ def test_two_writes_are_halved_unless_they_are_recovered(tmp_path: Path) -> None
     kill = KILL | {"process": "converter"}
     bare = planned(tmp_path, processes=[converter], faults=[kill])
     assert set(may_find(bare, SYSTEMS)) == {"lost_update"}
-    table = TABLE | {"recovery": "undo", "lock": "robust_mutex"}
+    table = TABLE | {"recovery": {"kind": "intent", "half_done": "undo"}, "lock": "robust_mutex"}
     mended = planned(tmp_path, processes=[converter], table=table, faults=[kill])
     assert may_find(mended, SYSTEMS) == {}
 

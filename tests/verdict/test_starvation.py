@@ -167,7 +167,8 @@ def test_a_run_says_what_its_longest_wait_was(tmp_path: Path) -> None:
         "scenario": "s", "variant": "v", "seed": 1, "verdict": "valid", "as_expected": True,
         "operations": 6, "wall_s": 1.0, "overlaps": 0, "interrupted": None, "processes": [],
         "measures": measures, "final": None, "initial": None, "findings": [], "doubts": [],
-        "remarks": [], "objects": [], "leaks": [], "kept": False, "run_dir": "r",
+        "remarks": [], "disturbances": [], "objects": [], "leaks": [], "kept": False,
+        "run_dir": "r",
     }  # fmt: skip
     text = run_text(document)
     assert "patient waited 1 ms for the lock of DOLLAR; others got it 5 times meanwhile" in text
