@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -51,6 +53,22 @@ def run_document(
         "final": _rows(names, outcome.final),
         "interrupted": outcome.interrupted,
     }
+
+
+def printed(document: Any) -> str:
+    """Return a document as the JSON that is printed, which every reader takes.
+
+    What is no number there (a stock that a program spoilt) is a word: ``"nan"``.
+    """
+    return json.dumps(_strict(document), indent=2, allow_nan=False)
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _strict(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strict(each) for each in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _disturbed(outcome: Outcome) -> list[str]:

@@ -35,6 +35,9 @@ def check(values: Mapping[str, Any], members: list[Group], reading: Reading) -> 
                 if getattr(kinds.load(kinds.TABLES, each), "MAPPED", False)]  # fmt: skip
         reason = f"a {store} is not memory: there is no store that is whole before the next one"
         reading.complain(PLACE, reason, "store: " + " or ".join(able))
+    if table["store"].options.get("made_by", "lab") != "lab":
+        reason = "another program makes the table, and the intent record lies behind its rows"
+        reading.complain(PLACE, reason, "made_by: lab, or table.recovery: none")
     for group in members:
         locking = group.chosen.options.get("locking", "proper")
         if locking != "proper":

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from common import pipeline, runs
 from common.report import text
-from common.report.document import exit_status
+from common.report.document import exit_status, printed
 from common.report.progress import Progress
 from common.system import System, operations_of
 
@@ -52,7 +51,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     if arguments.linearizable:
         sentences = _look_for_order(document, run_dir, systems, arguments.seconds)
     if arguments.json:
-        print(json.dumps(document, indent=2))
+        print(printed(document))
     else:
         print("\n".join([text.run_text(document), *sentences]))
     return exit_status(document)

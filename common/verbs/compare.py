@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from common.errors import UsageError
 from common.report import comparison, text
-from common.report.document import exit_status, worst
+from common.report.document import exit_status, printed, worst
 from common.report.matrix import matrix_text
 from common.report.progress import Progress
 from common.scenario.load import Scenario
@@ -58,7 +57,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
             break
     if arguments.json:
         single = len(loaded) == 1
-        print(json.dumps(comparisons[0] if single else {"comparisons": comparisons}, indent=2))
+        print(printed(comparisons[0] if single else {"comparisons": comparisons}))
     return worst(statuses)
 
 
@@ -101,7 +100,7 @@ def _matrix(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         if any(status >= 128 for status in statuses):
             break
     if arguments.json:
-        print(json.dumps(documents[0] if len(every) == 1 else {"matrices": documents}, indent=2))
+        print(printed(documents[0] if len(every) == 1 else {"matrices": documents}))
     return worst(statuses)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from common import pipeline, runs
 from common.errors import UsageError
 from common.process.supervise import Onlooker
 from common.report import text
-from common.report.document import exit_status, worst
+from common.report.document import exit_status, printed, worst
 from common.report.progress import Progress
 from common.scenario.load import Scenario, load
 from common.scenario.plan import Plan, plan
@@ -216,5 +215,5 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
             break
     if arguments.json:
         single = len(loaded) == arguments.repeat == 1
-        print(json.dumps(documents[0] if single else {"runs": documents}, indent=2))
+        print(printed(documents[0] if single else {"runs": documents}))
     return worst(statuses)

@@ -270,3 +270,29 @@ def test_a_step_may_be_a_wait(tmp_path: Path) -> None:
     assert document["faults"][0]["step"] == "wait"
     assert sorted(each["phase"] for each in document["processes"]) == ["done", "run"]
     assert document["findings"] == []
+
+
+@pytest.mark.parametrize("name", ["PIPE", "INT"])
+def test_a_signal_that_is_survived_costs_nothing(tmp_path: Path, name: str) -> None:
+    """SIGPIPE and SIGINT are ignored by a process of the lab: it goes on at its step."""
+    fault = {"kind": "kill", "process": "trader-0", "step": "write", "at": 3, "signal": name}
+    document = run(tmp_path, scenario(faults=[fault]))
+    assert document["findings"] == []
+    assert history(document, "trader-0") == history(document, "trader-1") == 30
+
+
+def test_what_is_no_order_is_taken_and_left(tmp_path: Path) -> None:
+    """A broker that finds zeros in its channel does no trade for them, and goes on."""
+    content = scenario(
+        channels={"orders": {"kind": "sysv_queue"}, "fills": {"kind": "fifo", "per": "client"}},
+        processes=[
+            {"role": "client", "count_orders": 10, "orders": "orders", "fills": "fills"},
+            {"role": "broker", "orders": "orders", "fills": "fills", "balance": 100_000},
+        ],
+        faults=[{"kind": "fill", "channel": "orders", "messages": 3, "process": "client-0",
+                 "step": "send", "at": 5}],
+    )  # fmt: skip
+    document = run(tmp_path, content)
+    assert [each["kind"] for each in document["findings"]] == ["job_corrupted"]
+    assert process(document, "client-0")["phase"] == "done"
+    assert history(document, "broker-0") == 13 + 10

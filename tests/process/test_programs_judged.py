@@ -102,6 +102,8 @@ def test_what_no_trade_makes_is_named_with_its_row(tmp_path: Path) -> None:
     document = run(tmp_path, PAIR.format(store="sysv_shm", lock="none", count=1))
     assert document["verdict"] == "anomaly"
     assert "STERLIN: the stock is nan" in str(finding(document, "lost_update"))
+    # In JSON a number that is none is a word.
+    assert document["final"]["STERLIN"]["stock"] == "nan"
 
 
 def test_rates_that_nobody_changes_here_are_named(tmp_path: Path) -> None:

@@ -100,3 +100,66 @@ def test_a_program_of_its_own_is_started_anew(tmp_path: Path) -> None:
     )
     document = run(tmp_path, content)
     assert history(document, "trader-0.1") == 30
+
+
+def test_a_new_life_has_the_channel_of_the_one_before(tmp_path: Path) -> None:
+    """Where each printer has a channel of its own, who is started anew takes what waits in it."""
+    content = printing(
+        channels={
+            "jobs": {"kind": "sysv_queue"},
+            "devices": {"kind": "sysv_queue", "by_recipient": True, "per": "printer"},
+        },
+        processes=[
+            {"role": "producer", "count": 2, "jobs": 20, "to": "jobs"},
+            {"role": "consumer", "count": 2, "source": "jobs", "to": "devices", "restart": 1},
+            {"role": "printer", "count": 2, "source": "devices", "restart": 1},
+        ],
+        # Before they take the next job nobody has one in his hands.
+        faults=[
+            {"kind": "kill", "process": "printer-0", "step": "receive", "at": 3},
+            {"kind": "kill", "process": "consumer-1", "step": "receive", "at": 3},
+        ],
+    )
+    document = run(tmp_path, content)
+    assert document["findings"] == []
+    assert process(document, "printer-0.1")["summary"]["printed"] > 0
+    assert process(document, "consumer-1.1")["phase"] == "done"
+
+
+def test_an_answer_to_the_dead_reaches_who_is_in_its_place(tmp_path: Path) -> None:
+    """Killed between order and answer, a client is replaced by one that takes the answer, too."""
+    content = scenario(
+        channels={
+            "orders": {"kind": "sysv_queue"},
+            "fills": {"kind": "sysv_queue", "by_recipient": True, "per": "client"},
+        },
+        processes=[
+            {"role": "client", "count": 2, "count_orders": 10, "orders": "orders",
+             "fills": "fills", "restart": 1},
+            {"role": "broker", "count": 2, "orders": "orders", "fills": "fills",
+             "balance": 100_000},
+        ],
+        faults=[{"kind": "kill", "process": "client-0", "step": "receive", "at": 4}],
+    )  # fmt: skip
+    document = run(tmp_path, content)
+    assert (document["findings"], document["doubts"]) == ([], [])
+    told = process(document, "client-0.1")["summary"]
+    assert told["done"] + told["refused"] == 11
+
+
+def test_a_policy_does_not_keep_pipes_open(tmp_path: Path) -> None:
+    """A command that reads to end-of-file ends, though its writers might have been replaced."""
+    content = printing(
+        channels={"jobs": {"kind": "popen", "command": "dd obs=100 status=none",
+                           "lock": {"kind": "sysv_sem", "undo": True}}},
+        processes=[
+            {"role": "producer", "count": 2, "jobs": 10, "to": "jobs", "restart": 3},
+            {"role": "printer", "source": "jobs", "restart": 3},
+        ],
+        faults=[{"kind": "kill", "process": "producer-0", "step": "send", "at": 4}],
+        deadlines={"wait": 50, "run": 40},
+    )  # fmt: skip
+    document = run(tmp_path, content)
+    assert document["restarts"] == 1
+    assert "process_hung" not in {each["kind"] for each in document["findings"]}
+    assert process(document, "printer-0")["phase"] == "done"
