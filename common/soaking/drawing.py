@@ -27,6 +27,8 @@ from common.system import System
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 # One directory of scenarios that are all faults already: not more often than this.
 FAULTS, ALREADY = "faults/", 0.1
+# These ask for the lecture's keys and paths, which one run at a time can have.
+APART = "programs/"
 # What is left out and tried again, when a drawn change does not fit its scenario.
 TRIES = 20
 
@@ -81,10 +83,9 @@ class Draft:
 
 
 def pool() -> list[str]:
-    """Return the names of the shipped scenarios."""
-    return sorted(
-        str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.rglob("*.yaml")
-    )
+    """Return the names of the shipped scenarios that any number of runs can have at once."""
+    names = (str(path.relative_to(CONFIGS).with_suffix("")) for path in CONFIGS.rglob("*.yaml"))
+    return sorted(name for name in names if not name.startswith(APART))
 
 
 def draw(seed: int, number: int, systems: Mapping[str, System]) -> Draft:

@@ -5,12 +5,14 @@ after another; who takes a lock comes after all who gave it back before; who tak
 channel comes after whoever put it there. That one thing merely was earlier orders nothing.
 
 The start of the processes and their end order none of them: they pass the gate together, and only
-the launcher touches the table before and after.
+the launcher touches the table before and after. But who is started in the place of another comes
+after all that this one did: the launcher has seen its end (wait(2)).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -67,7 +69,7 @@ class HappensBefore:
     def __init__(self, case: Case) -> None:
         self._processes = len(case.history.processes)
         self._hands = _hands(case.history) if case.history.locked else []
-        self._passings = list(_passings(case.history))
+        self._passings = [*_passings(case.history), *_lives(case)]
         goes_out: dict[int, list[Times]] = {}
         comes_in: dict[int, list[Times]] = {}
         for hands in self._hands:
@@ -194,6 +196,23 @@ def _passings(history: History) -> Iterator[_Passing]:
     # An answer was sent after what was asked for was done: that is the last record of its item.
     works = np.sort(np.concatenate([takes, history.select(Effect.UPDATE)]))
     yield from _grouped(history, works, fills, "left")
+
+
+def _lives(case: Case) -> Iterator[_Passing]:
+    """Yield the order of those that were started in the place of another, once that was gone."""
+    history = case.history
+    places = {each.index: at for at, each in enumerate(history.processes) if len(each.records)}
+    lives: dict[int, list[tuple[int, int]]] = {}
+    for process in case.outcome.processes:
+        if process.index in places:
+            first = process.index if process.first is None else process.first
+            lives.setdefault(first, []).append((process.life, places[process.index]))
+    for each in lives.values():
+        for (_, dead), (_, next_one) in pairwise(sorted(each)):
+            # What was in flight when it died has no end; at most two records can be.
+            last = history.cells("left", dead, slice(-3, None)).max(keepdims=True)
+            begun = history.cells("entered", next_one, slice(0, 1))
+            yield _Passing(dead, next_one, last, begun)
 
 
 def _grouped(history: History, sends: Positions, gets: Positions, stamp: str) -> Iterable[_Passing]:

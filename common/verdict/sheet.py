@@ -109,7 +109,9 @@ def untried(case: Case) -> list[str]:
     programs = unseen.on_table(case.plan)
     plan = case.plan
     others = sum(len(process.records) > 0 for process in case.history.processes)
-    if plan.table is None or plan.table.lock.kind != "none" or len(programs) + others < 2:
+    if plan.table is None or plan.table.lock.kind != "none":
+        return []
+    if not programs or len(programs) + others < 2:
         return []
     return [
         f"the balance sheet is right, but nothing guards the table, and nobody saw whether "

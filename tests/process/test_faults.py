@@ -296,3 +296,16 @@ def test_what_is_no_order_is_taken_and_left(tmp_path: Path) -> None:
     assert [each["kind"] for each in document["findings"]] == ["job_corrupted"]
     assert process(document, "client-0")["phase"] == "done"
     assert history(document, "broker-0") == 13 + 10
+
+
+def test_a_spool_of_its_own_path_is_on_no_small_disk(tmp_path: Path) -> None:
+    """What shall outlive the run cannot lie on a disk that ends with it: refused, at its place."""
+    path = tmp_path / "scenario.yaml"
+    path.write_text(
+        "system: spooler\nspool: {path: spool}\nchannels: {jobs: {kind: unix_seqpacket}}\n"
+        "processes:\n  - {role: submitter, to: jobs}\n  - {role: spooler, source: jobs}\n"
+        "  - {role: spool_printer}\nfaults:\n  - {kind: disk_full, after: 0.1}\n"
+    )
+    done = launch("run", str(path), "--out", str(tmp_path / "runs"))
+    assert done.status == 2
+    assert f"{path}:9:5: faults.0: the spool has a path of its own" in done.err

@@ -163,3 +163,15 @@ def test_a_policy_does_not_keep_pipes_open(tmp_path: Path) -> None:
     assert document["restarts"] == 1
     assert "process_hung" not in {each["kind"] for each in document["findings"]}
     assert process(document, "printer-0")["phase"] == "done"
+
+
+def test_one_after_another_needs_no_lock(tmp_path: Path) -> None:
+    """A lone unlocked teller that is replaced never meets another: undecided, and said why."""
+    content = scenario(
+        table={"store": "sysv_shm", "lock": "none"},
+        processes=[{"role": "teller", "lines": ["buy EURO 1"] * 3, "restart": 1}],
+        faults=[{"kind": "kill", "process": "teller", "step": "write", "at": 3}],
+    )
+    document = run(tmp_path, content)
+    assert (document["verdict"], document["findings"]) == ("undecided", [])
+    assert document["doubts"] == ["no two operations overlapped"]

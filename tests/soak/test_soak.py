@@ -21,7 +21,7 @@ from tests.conftest import PATIENCE
 from tests.launching import command, launch
 
 # Some of everything, and quick.
-SEED, RUNS = 11, 10
+SEED, RUNS = 3, 8
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ COLUMNS = (
     Column("stopped", "holder stopped 0.2 s", "holder_stopped", "the holder was stopped for 0.2 s"),
     Column(
         "forked", "helper forked, then killed", "holder_forked",
-        "the holder forked a helper that lives for 0.2 s, and was killed",
+        "the holder forked a helper that lives for 0.5 s, and was killed",
     ),
     Column(
         "exec", "holder execs 0.2 s", "holder_execs",
@@ -125,14 +125,17 @@ def _outcome(case: Case, column: Column, struck: dict[str, Any]) -> _Came:
         came_out = reading.records(case, "holder-0")[1:]
         beside = not came_out or first.entered < int(came_out[0]["left"])
         return _Came("beside" if beside else "kept", after, first.process.name)
-    lasts = _lasts(case, column)
-    kept = lasts and after >= lasts * _NEARLY * 1e9
+    kept = _lasted(case, column, first.entered)
     return _Came("kept" if kept else "freed", after, first.process.name)
 
 
-def _lasts(case: Case, column: Column) -> float:
+def _lasted(case: Case, column: Column, entered: int) -> bool:
+    """Tell whether what was to last for a while had lasted so long when somebody got the lock."""
     kind = {"stopped": "stop", "forked": "fork", "exec": "exec"}.get(column.name)
-    return float(reading.told_option(case, kind, "seconds")) if kind else 0.0
+    if kind is None:
+        return False
+    seconds = float(reading.told_option(case, kind, "seconds"))
+    return bool(entered - strike(case, kind)["at_ns"] >= seconds * _NEARLY * 1e9)
 
 
 def _words(case: Case, column: Column, came: _Came) -> tuple[str, str]:

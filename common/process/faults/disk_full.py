@@ -5,9 +5,10 @@ What was being written may be cut in the middle of a line; a store into a mapped
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from common.kernel import small_disk
 from common.options import option
@@ -29,6 +30,13 @@ class Options:
     seconds: float = option(
         0.0, about="Seconds until there is room again; 0: never.", minimum=0, maximum=3600
     )
+
+
+def check(options: Options, values: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with it: a spool that outlives the run cannot lie on its disk."""
+    if (values.get("spool") or {}).get("path"):
+        return {"": "the spool has a path of its own, and the small disk ends with the run"}
+    return {}
 
 
 def disk(options: Options) -> int:
