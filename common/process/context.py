@@ -158,9 +158,7 @@ class Context:
             what = "the table's lock" if one else f"the lock of {table['names'][number]}"
             lock = self._lock(table["locks"][number], what)
             recovery = self.recovery
-            self._table_locks[number] = (
-                lock if recovery is None else RecoveringLock(lock, recovery)
-            )
+            self._table_locks[number] = lock if recovery is None else RecoveringLock(lock, recovery)
         return self._table_locks[number]
 
     def table_locks_at_once(self, rows: Sequence[int]) -> Lock:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def planned(loaded: Load, systems: Systems, variant: str, *settings: str) -> Pla
     return plan(loaded(TEXT, *settings), variant, None, systems)
 
 
-def lock_of(**given: bool) -> Part:
+def lock_of(**given: Any) -> Part:
     """Return the lock with these options and every default written out."""
     return Part("sysv_sem", asdict(sysv_sem.Options(**given)))
 
