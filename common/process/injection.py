@@ -73,6 +73,7 @@ class Injector:
         self._note: dict[str, Any] = {}
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
+        self._finishing = False
         self._signs: dict[str, list[Callable[[], None]] | None] = {}
 
     def begin(self) -> None:
@@ -104,10 +105,16 @@ class Injector:
         for do in waiting or ():
             do()
 
+    def finish(self) -> None:
+        """Hold nobody any more until a sign is given: who gives it may have been told to finish."""
+        self._finishing = True
+        for sign in list(self._signs):
+            self.give(sign)
+
     def when(self, sign: str, do: Callable[[], None]) -> None:
         """Call ``do`` as soon as ``sign`` was given."""
         waiting = self._signs.setdefault(sign, [])
-        if waiting is None:
+        if waiting is None or self._finishing:
             do()
         else:
             waiting.append(do)

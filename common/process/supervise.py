@@ -357,6 +357,7 @@ class Supervisor:
     def _finish(self, done: Callable[[], bool]) -> None:
         """Let everybody finish after an interruption; a second one ends that at once."""
         self.restarts.end()
+        self.injector.finish()
         self.members.dismiss_guests()
         self.members.finish_everybody()
         seconds = self.plan.deadlines.finish

@@ -17,9 +17,9 @@ from common.scenario.faults import FaultPlan
 from common.scenario.plan import GroupPlan, Part, Plan
 from common.system import System
 
-# Sent to a process of the lab they end nothing at once: it finishes what it has begun, or does not
-# listen.
-GENTLE = ("TERM", "INT", "PIPE")
+# A process of the lab does not listen to these; at SIGTERM it finishes what it has begun, and goes.
+SURVIVED = ("INT", "PIPE")
+GENTLE = ("TERM", *SURVIVED)
 DAMAGE = ("lost_update", "negative_stock", "torn_read", "data_race")
 JOBS = ("job_lost", "job_duplicated", "job_corrupted", "job_reordered")
 STUCK = ("process_hung", "deadlock")
@@ -39,10 +39,17 @@ class Blow(NamedTuple):
 
     @property
     def ends(self) -> bool:
-        """Whether a process may end of it."""
+        """Whether a process may end of it, in the middle of whatever it does."""
         if self.fault.kind == "kill":
             return self.fault.options["signal"] not in GENTLE
         return self.fault.kind in ENDING
+
+    @property
+    def leaves(self) -> bool:
+        """Whether a process may be gone after it, be it in good order."""
+        return self.ends or (
+            self.fault.kind == "kill" and self.fault.options["signal"] not in SURVIVED
+        )
 
     def any_role(self, *roles: str) -> bool:
         """Whether it may strike one of these roles."""
@@ -91,7 +98,7 @@ RULES = (
          lambda blow: blow.ends and blow.any_role("rate_setter") and not blow.recovers,
          "a change of rates is two writes, and who sets them died between them"),
     Rule(("job_lost", "process_hung", "process_crashed"), ("kill", "device", "disk_full"),
-         lambda blow: blow.ends and blow.channels(),
+         lambda blow: blow.leaves and blow.channels(),
          "what a dead process had taken nobody prints; who is left alone waits, or is told"),
     Rule(("job_corrupted", "job_duplicated", "job_reordered"), ("kill",),
          lambda blow: blow.ends and _in_memory(blow),

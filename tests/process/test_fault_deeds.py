@@ -71,6 +71,8 @@ def test_who_pauses_stands_until_the_sign_is_given(tmp_path: Path) -> None:
         tmp_path,
         scenario(
             at("pause", "two-0", "acquire", until="done"),
+            # Time enough for one that does not stand.
+            at("slow", "one-0", "acquire", at=2, seconds=0.3),
             at("sign", "one-0", "release", at=2, gives="done"),
         ),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,8 @@ import pytest
 import yaml
 
 from common.kernel import small_disk
-from tests.launching import launch
+from tests.conftest import PATIENCE
+from tests.launching import command, launch
 
 LOCK = {"kind": "sysv_sem", "undo": True}
 
@@ -309,3 +312,34 @@ def test_a_spool_of_its_own_path_is_on_no_small_disk(tmp_path: Path) -> None:
     done = launch("run", str(path), "--out", str(tmp_path / "runs"))
     assert done.status == 2
     assert f"{path}:9:5: faults.0: the spool has a path of its own" in done.err
+
+
+def test_an_interrupted_run_holds_nobody(tmp_path: Path) -> None:
+    """SIGTERM while a process stands until a sign that will never come: it goes on and finishes."""
+    content = scenario(
+        processes=[{"role": "trader", "count": 2, "operations": 0}],
+        deadlines={"run": 0, "finish": 50},
+        faults=[
+            {"kind": "pause", "process": "trader", "step": "check", "at": 2, "until": "never"},
+            {"kind": "sign", "process": "trader-1", "step": "check", "at": 9, "gives": "never"},
+        ],
+    )
+    path = tmp_path / "scenario.yaml"
+    path.write_text(yaml.safe_dump(content))
+    words = ("run", str(path), "--out", str(tmp_path / "runs"), "--json", "--log", "events")
+    launcher = subprocess.Popen(
+        command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert launcher.stderr is not None
+    try:
+        # One of them stands; it has the lock that the other waits for.
+        assert any("pause" in line for line in launcher.stderr)
+        launcher.send_signal(signal.SIGTERM)
+        out, _ = launcher.communicate(timeout=PATIENCE)
+    finally:
+        launcher.kill()
+        launcher.wait()
+    document = json.loads(out)
+    assert launcher.returncode == 143
+    assert [each["kind"] for each in document["findings"]] == []
+    assert {each["phase"] for each in document["processes"]} == {"done"}
