@@ -55,7 +55,7 @@ class Sender:
                 return
             poll = select.poll()
             poll.register(self.fd, select.POLLOUT)
-            with self._wait.standing(f"room in {self._what}") as deadline:
+            with self._wait.standing(f"room in {self._what}", begun=sent > 0) as deadline:
                 while sent < len(data):
                     poll.poll(deadline.tick() * 1000)
                     sent += self._some(data, sent)

@@ -31,12 +31,13 @@ class Wait:
         self.publish = publish
 
     @contextmanager
-    def standing(self, what: str) -> Iterator[Deadline]:
+    def standing(self, what: str, *, begun: bool = False) -> Iterator[Deadline]:
         """Mark that the process now blocks on ``what``; yields the deadline of this wait.
 
-        Raises ``ChannelFull`` for room in a channel, where the process does not wait for that.
+        Raises ``ChannelFull`` for room in a channel, where the process does not wait for that; of
+        a message that was ``begun`` the rest is waited for all the same.
         """
-        if self.refuses_full and what.startswith(ROOM):
+        if self.refuses_full and what.startswith(ROOM) and not begun:
             raise ChannelFull(f"there is no {what}")
         if self.publish is not None:
             self.publish(what)

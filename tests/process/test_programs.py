@@ -84,7 +84,7 @@ def test_a_plain_program_is_alone_in_its_session(tmp_path: Path) -> None:
 def test_a_program_has_the_signals_that_a_shell_gives(tmp_path: Path) -> None:
     """Python ignores SIGPIPE and SIGXFSZ; what is ignored stays so across execve(2)."""
     path = tmp_path / "tells"
-    path.write_text("#!/bin/sh\ngrep -E '^Sig(Ign|Blk)' /proc/$$/status\n")
+    path.write_text("#!/bin/sh\nexec grep -E '^Sig(Ign|Blk)' /proc/self/status\n")
     path.chmod(0o700)
     document = run(tmp_path, ONE.format(key=key()))
     words = printed(document, "theirs-0").split()
