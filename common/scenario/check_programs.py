@@ -160,9 +160,11 @@ def _check_makers(values: Values, members: list[Group], reading: Reading) -> Non
             continue
         place = (*path, "made_by")
         if maker != OTHER and maker not in programs:
-            known = [LAB, OTHER, *programs]
-            reason = f"there is no program {maker!r} among the processes"
-            reading.complain(place, reason, nearest(maker, known))
+            # An entry that could not be read may be the one: it was complained about already.
+            if reading.sound(("processes",)):
+                known = [LAB, OTHER, *programs]
+                reason = f"there is no program {maker!r} among the processes"
+                reading.complain(place, reason, nearest(maker, known))
         elif maker != OTHER and (not programs[maker].plain or programs[maker].count != 1):
             reason = f"{maker} is to make it: one plain program makes an object"
             reading.complain(place, reason, f"level: {PLAIN} and count: 1")

@@ -169,5 +169,7 @@ def _verdict(scenarios: list[dict[str, Any]]) -> list[str]:
             lines.append(f"  {entry['scenario']}{variant}: {why['reason']}")
     if not lines:
         return [f"All {count} scenarios, {len(scenarios)} variants, can run here"]
+    # Where a whole file cannot be read, several of its places may say the same.
+    lines = list(dict.fromkeys(lines))
     able = sum(entry["can_run"] for entry in scenarios)
     return [f"{able} of {len(scenarios)} variants can run here; what cannot, and why:", *lines]
