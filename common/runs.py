@@ -60,14 +60,19 @@ def _make(parent: Path, title: str, latest: str) -> Path:
                 break
             except FileExistsError:
                 continue
-        link = parent / f".{latest}-{os.getpid()}-{stamp}"
-        link.symlink_to(run_dir.name)
-        link.replace(parent / latest)
+        point_at(run_dir, latest)
     except OSError as error:
         raise UsageError(
             f"cannot keep the run in {parent}: {error.strerror}", "choose a directory with --out"
         ) from None
     return run_dir
+
+
+def point_at(run_dir: Path, latest: str = "latest") -> None:
+    """Have the link ``latest`` beside a run mean this run; raises ``OSError``."""
+    link = run_dir.parent / f".{latest}-{os.getpid()}-{run_dir.name}"
+    link.symlink_to(run_dir.name)
+    link.replace(run_dir.parent / latest)
 
 
 def _refuse_planted(directory: Path) -> None:
@@ -122,8 +127,10 @@ def find(out: Path, name: str, variant: str | None = None) -> Path:
 
 def _latest(directory: Path, variant: str) -> Path:
     variants = []
-    # A run is named by its time, so the last in order is the latest.
-    for plan in sorted(directory.glob("*Z-*/plan.json"), reverse=True):
+    # A run is named by its time, so the last in order is the latest; before it goes what the link
+    # means, which may be the worst of many.
+    stored = sorted(directory.glob("*Z-*/plan.json"), reverse=True)
+    for plan in (directory / "latest/plan.json", *stored):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             variants.append(json.loads(plan.read_text())["variant"])
             if variants[-1] == variant:

@@ -120,10 +120,16 @@ def look(awaited: Awaited) -> Found | None:
 
 def _open_to_others(awaited: Awaited, found: Found) -> str:
     """Return what to say of an object that other users may use, too ("": they may not)."""
-    if not found.mode & 0o066:
+    # Of a socket, to connect is to write, and there is nothing to read: unix(7).
+    rights = [(0o002, "change"), (0o020, "change")]
+    if awaited.kind != "socket":
+        rights += [(0o004, "read"), (0o040, "read")]
+    bit, may = next((each for each in rights if found.mode & each[0]), (0, ""))
+    if not may:
         return ""
+    who = "every user of this machine" if bit & 0o007 else "every member of its group"
     return (
-        f"{awaited} has mode {found.mode:03o}: every user of this machine may change it "
+        f"{awaited} has mode {found.mode:03o}: {who} may {may} it "
         "(its maker gave it that; 0600 is enough)"
     )
 

@@ -227,7 +227,7 @@ class Injector:
         process = member.outcome.name if member is not None else ""
         facts = {"kind": fault.kind, "process": process, "step": step, **holders, **self._note}
         if len(self.told) < MOST_TOLD:
-            self.told.append(facts | {"at_ns": at})
+            self.told.append(facts | {"number": number, "at_ns": at})
         self._tell("fault", **facts)
         return pause
 

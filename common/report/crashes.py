@@ -1,17 +1,99 @@
-"""What was seen when a process was killed at each of its steps, as text."""
+"""What was seen when a process was killed at each of its steps, as data and as text."""
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from common.report.text import number, paint, wrapped
+from common.report.text import number, paint
+from common.scenario.plan import Expect
 from common.verdict.wording import many
 
 Point = dict[str, Any]
 
+Document = dict[str, Any]
+
 _ENDS = ("undone", "finished", "whole")
+# So many points that were not as promised are told one by one.
+TOLD = 10
+
+
+def point_of(at: int, step: str, killed: Document, after: Document, expect: Expect) -> Point:
+    """Return what is known of a point: ``killed`` is the run of the kill, ``after`` the next one.
+
+    ``run_dir`` and ``after_dir`` are the runs that are worth a look, None if they are not;
+    ``shown``: this is the anomaly that the variant promises.
+    """
+    why = []
+    if not fine(killed, expect):
+        why.append("not as promised")
+    if killed["leaks"] or after["leaks"]:
+        why.append("something was left behind")
+    if not fine(after, expect):
+        why.append("the run after it was not as promised")
+    harmed = killed["leaks"] or not fine(killed, expect)
+    shown = expect.verdict != "valid" and killed["as_expected"]
+    ill_after = after is not killed and (after["leaks"] or not fine(after, expect))
+    return {
+        "point": at,
+        "step": step,
+        "seed": killed["seed"],
+        "verdict": killed["verdict"],
+        "findings": [finding["kind"] for finding in killed["findings"]],
+        "doubts": killed["doubts"],
+        "promised": killed["as_expected"],
+        "shown": shown,
+        "conserved": _conserved(killed),
+        "recovery": killed["measures"].get("recovery"),
+        "leaks": killed["leaks"] + (after["leaks"] if after is not killed else []),
+        "after": after["verdict"],
+        "why": why,
+        "run_dir": killed["run_dir"] if harmed or (shown and not why) else None,
+        "after_dir": after["run_dir"] if ill_after else None,
+    }
+
+
+def fine(document: Document, expect: Expect) -> bool:
+    """Say whether a run is as it may be where ``expect`` is promised.
+
+    A valid run always is, and one that proves nothing breaks no promise either: two processes that
+    never met, because one of them was killed at once, are such a run. Where an anomaly is promised
+    it may show or not; a race may do no harm this time.
+    """
+    if document["as_expected"] or document["verdict"] == "valid":
+        return True
+    measures = document["measures"]
+    untried = document["verdict"] == "undecided" and not measures.get("contended")
+    if untried and len(document["doubts"]) == 1 and not measures.get("checker_failed"):
+        return _conserved(document) is not False
+    found = {finding["kind"] for finding in document["findings"]}
+    promised = {*expect.findings, *expect.any, "data_race"}
+    return document["verdict"] == expect.verdict == "anomaly" and found <= promised
+
+
+def _conserved(document: Document) -> bool | None:
+    """Say whether every unit is where the records say; None without a table, or if unknown."""
+    missing = document["measures"].get("missing")
+    if not missing:
+        return None
+    return not any(missing.values())
+
+
+def before_text(process: str, counted: int, kills: int, seconds: float) -> str:
+    """Return what is said before the kills: how many points there are, and what they will cost.
+
+    ``kills`` says how many of the points that were ``counted`` are looked at, ``seconds`` how long
+    one run takes.
+    """
+    whole = kills * 2 * seconds
+    time = f"{whole / 60:.0f} min" if whole >= 120 else f"{max(1, round(whole))} s"
+    told = (
+        f"{process} passed {many(counted, 'step')} in a first run: {many(kills, 'kill')}, two runs "
+        f"each, take about {time}"
+    )
+    return told + (" (--limit N looks at the first N)" if kills >= counted > 20 else "")
 
 
 def point_text(point: Point) -> str:
@@ -48,9 +130,14 @@ def crash_text(document: dict[str, Any]) -> str:
         f"  the table was conserved in {number(document['conserved'])} of "
         f"{number(document['kills'])}"
     )
-    for point in [point for point in document["points"] if point["why"]][:10]:
-        where = f"point {point['point']} ({point['step']}), seed {point['seed']}"
-        lines.append(wrapped(f"{where}: {', '.join(point['why'])}: {point['run_dir']}", "  "))
+    ill = [point for point in document["points"] if point["why"]]
+    for point in ill[:TOLD]:
+        lines += [f"  {_where(point)}: {', '.join(point['why'])}", *_explained(point)]
+    if len(ill) > TOLD:
+        lines.append(f"  and {number(len(ill) - TOLD)} more points; their runs are not kept")
+    shown = next((each for each in document["points"] if each["shown"] and each["run_dir"]), None)
+    if shown is not None:
+        lines += [f"  {_where(shown)}: shows what the variant promises", *_explained(shown)]
     word = "as promised" if document["as_promised"] else "not as promised"
     paint_as = "valid" if document["as_promised"] else "anomaly"
     lines.append(
@@ -70,6 +157,16 @@ def steps_of(points: Sequence[Point]) -> dict[str, dict[str, int]]:
             row[end] += (point["recovery"] or {}).get(end, 0)
     columns = ("kills", "valid", "anomaly", "undecided", "conserved", *_ENDS)
     return {step: {column: row[column] for column in columns} for step, row in found.items()}
+
+
+def _where(point: Point) -> str:
+    return f"point {point['point']} ({point['step']}), seed {point['seed']}"
+
+
+def _explained(point: Point) -> list[str]:
+    """Return the command for each run of a point that is kept; never broken: it is copied."""
+    kept = [point[key] for key in ("run_dir", "after_dir") if point[key]]
+    return [f"    python run.py explain {shlex.quote(run_dir)}" for run_dir in kept]
 
 
 def _table(conserved: bool | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from common.history.outcome import Outcome
 from common.report.recovered import recovered
-from common.scenario.faults import HARMLESS
+from common.scenario.faults import HARMLESS, FaultPlan
 from common.scenario.plan import Expect, Plan
 from common.verdict.finding import FAILURES, Verdict
 from common.verdict.wording import many
@@ -46,7 +46,7 @@ def run_document(
         "objects": outcome.objects,
         "leaks": outcome.leaks,
         "kept": outcome.kept,
-        "disturbances": _disturbed(outcome),
+        "disturbances": _disturbed(plan, outcome),
         "faults": outcome.faults,
         "restarts": outcome.restarts,
         "initial": _rows(names, outcome.initial),
@@ -71,8 +71,8 @@ def _strict(value: Any) -> Any:
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _disturbed(outcome: Outcome) -> list[str]:
-    """Say what went wrong on purpose, and who was started anew."""
+def _disturbed(plan: Plan, outcome: Outcome) -> list[str]:
+    """Say what went wrong on purpose and what never did, and who was started anew."""
     said = []
     struck = [fault for fault in outcome.faults if fault["kind"] not in HARMLESS]
     counts = Counter(fault["kind"] for fault in struck)
@@ -81,6 +81,12 @@ def _disturbed(outcome: Outcome) -> list[str]:
         where = " at ".join(filter(None, (first["process"], first["step"])))
         told = ", ".join(many(count, kind) for kind, count in counts.items())
         said.append(f"faults that struck: {told}; the first: {first['kind']} {where}".rstrip())
+    done = {fault.get("number") for fault in outcome.faults}
+    said += [
+        f"a fault never struck: {_told(fault)}"
+        for number, fault in enumerate(plan.faults)
+        if number not in done and fault.kind not in HARMLESS and outcome.gate_ns
+    ]
     failed = [fault for fault in outcome.faults if "failed" in fault]
     if failed:
         said.append(f"{many(len(failed), 'fault')} could not strike: {failed[0]['failed']}")
@@ -93,6 +99,16 @@ def _disturbed(outcome: Outcome) -> list[str]:
             said.append(f"{process.name} dropped {many(dropped, 'job')}: the channel was full")
     said += [f"{name} was not started any more: its limit was reached" for name in outcome.given_up]
     return said
+
+
+def _told(fault: FaultPlan) -> str:
+    """Return a fault of a plan as a person would name it."""
+    trigger = fault.trigger
+    place = " at ".join(filter(None, (trigger.process, trigger.step)))
+    when = f", the {trigger.at:,}. time" if trigger.at else ""
+    if trigger.after is not None:
+        when = f", after {trigger.after:g} s"
+    return f"{fault.kind} {place}".rstrip() + when
 
 
 def as_expected(expect: Expect, verdict: Verdict) -> bool:

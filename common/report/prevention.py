@@ -10,6 +10,7 @@ from common.history.operations import Effect
 from common.process.deadlocks import circle
 from common.scenario.plan import ChannelPlan
 from common.verdict.halves import is_second
+from common.verdict.properties.object_vanished import removed_on_purpose
 from common.verdict.race_causes import REMEDIES, Cause, cause_of, guarded, reason
 
 _WITH = {
@@ -54,6 +55,8 @@ def prevention(case: Case, kind: str, witnesses: list[int]) -> str:
         )
     if kind == "deadlock":
         return _deadlock(case)
+    if kind == "object_vanished" and removed_on_purpose(case):
+        return "the scenario's own fault did it: --set faults=[] runs it without"
     if not witnesses:
         return _WITHOUT.get(kind, "the run does not tell")
     plan = case.plan

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from common.scenario.faults import HARMLESS
 from common.verdict.finding import FAILURES
 from common.verdict.promise import promise
 
@@ -140,15 +141,25 @@ def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
         if runs[-1]["interrupted"]:
             lines.append("  interrupted: the last run was cut short")
     every = [run for entry in variants.values() for run in entry["runs"]]
-    remarks = {remark for run in every for remark in run["remarks"]}
-    lines += (
-        ["", *(wrapped(f"note: {remark}", "") for remark in sorted(remarks))] if remarks else []
-    )
+    notes = _notes(variants)
+    lines += ["", *(wrapped(note, "") for note in notes)] if notes else []
     last = variants[columns[-1]]["runs"][-1]
     clean = not any(run["leaks"] or run["kept"] for run in every)
     stored = f"the last is stored in {last['run_dir']}"
     lines += ["", f"every run left nothing behind; {stored}" if clean else stored]
     return "\n".join(lines)
+
+
+def _notes(variants: dict[str, Any]) -> list[str]:
+    """Return the remarks on the runs, with the variant where it is not all of them."""
+    told: dict[str, dict[str, None]] = {}
+    for variant, entry in variants.items():
+        for remark in (remark for run in entry["runs"] for remark in run["remarks"]):
+            told.setdefault(remark, {})[variant] = None
+    return sorted(
+        f"note: {remark}" if len(who) == len(variants) else f"note ({', '.join(who)}): {remark}"
+        for remark, who in told.items()
+    )
 
 
 def comparison_rows(variants: dict[str, Any]) -> list[tuple[str, list[str]]]:
@@ -184,8 +195,8 @@ def _kind_rows(variants: dict[str, Any]) -> list[tuple[str, Any]]:
     runs = [run for entry in variants.values() for run in entry["runs"]]
     kinds = dict.fromkeys(f["kind"] for run in runs for f in run["findings"])
     disturbed: list[tuple[str, Any]] = []
-    if any(run["faults"] for run in runs):
-        disturbed.append(("faults that struck", _median(lambda run: len(run["faults"]))))
+    if any(map(_struck, runs)):
+        disturbed.append(("faults that struck", _median(_struck)))
     if any(run["restarts"] for run in runs):
         disturbed.append(("started anew", _median(lambda run: run["restarts"])))
     return disturbed + [
@@ -286,6 +297,10 @@ def _surprise(document: Document) -> str:
     found = {finding["kind"] for finding in document["findings"]}
     failed = sorted(found & set(FAILURES))
     return f"{promise}, and no {' or '.join(failed)}" if failed else promise
+
+
+def _struck(document: Document) -> int:
+    return sum(fault["kind"] not in HARMLESS for fault in document["faults"])
 
 
 def _channel_lines(document: Document) -> list[str]:

@@ -29,6 +29,11 @@ def check(values: Mapping[str, Any], members: list[Group], reading: Reading) -> 
         _check_trigger(path, chosen, reading)
         _check_place(path, chosen, values, members, reading)
         module = kinds.load(kinds.FAULTS, chosen.kind)
+        fits = getattr(module, "fits", None)
+        why = fits(chosen.common.get("step", ""), values) if fits is not None else ""
+        if why:
+            place = (*path, "step") if "step" in chosen.common else path
+            reading.complain(place, why, "step: print, send or receive")
         judge = getattr(module, "check", None)
         if judge is not None:
             for option, reason in judge(module.Options(**chosen.options), values).items():
@@ -72,6 +77,9 @@ def _check_place(
         reading.complain((*path, "process"), f"there is no process {name!r}", nearest(name, known))
     elif step is not None and reading.sound(("channels",)):
         steps = {*found[0].steps(values.get("channels", {})), WAIT}
-        if step not in steps:
+        if found[0].plain:
+            reason = f"{found[0].name} is a plain program: it has no steps"
+            reading.complain((*path, "step"), reason, "level: recorded, or after: 0.1, and no step")
+        elif step not in steps:
             reason = f"a {found[0].chosen.kind} has no step {step!r}"
             reading.complain((*path, "step"), reason, nearest(step, sorted(steps)))

@@ -33,6 +33,7 @@ def check(
                 reading.complain((*path, "level"), reason, "add command: ./PROGRAM", at_key=True)
             continue
         _check_entry(values, group, path, reading)
+        _check_steps(values, group, members, path, reading)
         _check_reach(values, group, path, reading)
         if group.plain and layout is not None and reading.sound():
             _check_luck(values, group, members, path, reading, layout)
@@ -40,20 +41,34 @@ def check(
 
 
 def _check_entry(values: Values, group: Group, path: Path, reading: Reading) -> None:
-    common, name = group.chosen.common, group.name
+    common = group.chosen.common
     if "spawn" in common:
         reason = "a program is started by exec, whatever else is"
         reading.complain((*path, "spawn"), reason, "leave spawn out", at_key=True)
-    if group.plain and "delays" in common:
-        reason = f"{name} is a plain program: it has no steps to be delayed at"
-        reading.complain((*path, "delays"), reason, f"level: {RECORDED}", at_key=True)
-    if group.plain and "schedule" in values:
-        reason = f"{name} is a plain program: it has no steps, and nobody can lead it"
-        hint = f"level: {RECORDED}, or leave the schedule out"
-        reading.complain((*path, "command"), reason, hint, at_key=True)
     if not group.plain and not hasattr(group.module, "records"):
         reason = f"a {group.chosen.kind} writes no records"
         reading.complain((*path, "level"), reason, f"level: {PLAIN}")
+
+
+def _check_steps(
+    values: Values, group: Group, members: list[Group], path: Path, reading: Reading
+) -> None:
+    """Complain once of a plain program where a scenario counts on the steps of its role."""
+    if not group.plain:
+        return
+    channels = values.get("channels", {})
+    others = {step for other in members for step in other.steps(channels)}
+    missed = group.marked(channels) - others
+    what = f"{group.name} is a plain program: it has no steps"
+    if "schedule" in values:
+        hint = f"level: {RECORDED}, or leave the schedule out"
+        reading.complain((*path, "command"), f"{what}, and nobody can lead it", hint, at_key=True)
+    elif "delays" in group.chosen.common:
+        hint = f"level: {RECORDED}"
+        reading.complain((*path, "delays"), f"{what} to be delayed at", hint, at_key=True)
+    elif missed & set(values.get("delays", {})):
+        hint = f"level: {RECORDED}, or leave the delays out"
+        reading.complain((*path, "command"), f"{what} to be delayed at", hint, at_key=True)
 
 
 def _check_reach(values: Values, group: Group, path: Path, reading: Reading) -> None:

@@ -197,22 +197,26 @@ def _check_ends(path: Path, uses: list[Use], reading: Reading) -> None:
 def _check_steps(values: Values, members: list[Group], reading: Reading) -> None:
     channels = values.get("channels", {})
     every: set[str] = set()
+    missed: set[str] = set()
     complete = reading.sound(("processes",)) and reading.sound(("channels",))
     for group in members:
         steps = group.steps(channels)
         every |= steps
-        for step in group.delays:
+        # Of a plain program it is said once that it has no steps: see check_programs.
+        missed |= group.marked(channels) if group.plain else set()
+        for step in () if group.plain else group.delays:
             if step not in steps:
                 path = ("processes", group.index, "delays", step)
                 reason = f"a {group.chosen.kind} has no step {step!r}"
                 reading.complain(path, reason, nearest(step, sorted(steps)), at_key=True)
     for step in values.get("delays", {}):
-        if complete and step not in every:
+        if complete and step not in every | missed:
             reason = f"no process has a step {step!r}"
             reading.complain(("delays", step), reason, nearest(step, sorted(every)), at_key=True)
 
 
 def _check_schedule(values: Values, members: list[Group], reading: Reading) -> None:
+    plain = {name for group in members if group.plain for name in group.processes}
     steps = {
         name: group.steps(values.get("channels", {})) | {STOP}
         for group in members
@@ -225,7 +229,7 @@ def _check_schedule(values: Values, members: list[Group], reading: Reading) -> N
                 reason, hint = f"there is no process {name!r}", nearest(name, steps)
                 reading.complain(path, reason, hint, at_key=True)
                 continue
-            for number, step in enumerate(wanted):
+            for number, step in enumerate(() if name in plain else wanted):
                 if step is not None and step not in steps[name]:
                     place = (*path, number) if (*path, number) in reading.nodes else path
                     hint = nearest(step, sorted(steps[name]))

@@ -89,8 +89,10 @@ class Group:
 
     def steps(self, channels: Mapping[str, Chosen | None]) -> set[str]:
         """Return the steps that these processes go through, those of their channels included."""
-        if self.plain:
-            return set()
+        return set() if self.plain else self.marked(channels)
+
+    def marked(self, channels: Mapping[str, Chosen | None]) -> set[str]:
+        """Return the steps of its role, whether or not its program is one that marks them."""
         steps = set(getattr(self.module, "STEPS", ()))
         if self.recovers and self.needs_table:
             steps |= set(RECOVERY_STEPS)

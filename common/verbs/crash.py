@@ -1,8 +1,9 @@
 """Kill a process at each of its steps, one run a point, and look at what is left each time.
 
-The points are found by counting: the first run kills the process at the first step that it passes,
-the next one at the second, until a run passes without reaching its point. After each kill the run
-is judged, and then one without a fault, in the same place, must pass.
+A first run counts the steps. Then one run kills the process at the first step that it passes, the
+next one at the second, until a run passes without reaching its point: how many there are may differ
+from run to run. After each kill the run is judged, and then one without a fault, in the same place,
+must come out as the variant promises, too.
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ import dataclasses
 import itertools
 import json
 import shutil
+import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from common import pipeline
+from common import pipeline, runs
 from common.errors import UsageError
 from common.kinds import nearest
-from common.report.crashes import crash_text, point_text, steps_of
+from common.report.crashes import before_text, crash_text, fine, point_of, point_text, steps_of
 from common.report.progress import Progress
 from common.scenario.faults import FaultPlan, Trigger
 from common.scenario.load import load
@@ -28,6 +31,8 @@ from common.system import System
 from common.verbs.run import add_places, positive, shipped
 
 AS_PROMISED, NOT_AS_PROMISED = 0, 1
+# Of so many points that were not as promised the runs are kept: nobody looks at more of them.
+KEPT = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--times", type=positive, metavar="N",
         help="go round, each time with the next seed, until there were N kills",
     )  # fmt: skip
+    parser.add_argument(
+        "--verbose", action="store_true", help="a line for each point (default: on a terminal)"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -56,29 +64,35 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     process = _victim(first, arguments.process)
     sweep = _Sweep(first, process, systems, arguments.out)
     progress = Progress(running=True)
-    interrupted = 0
-    for turn in itertools.count():
-        planned = plan(scenario, arguments.variant, first.seed + turn, systems)
-        for point in sweep.round(planned, arguments.limit, arguments.times):
-            progress.clear()
-            if not arguments.json and not arguments.times:
-                print(point_text(point), flush=True)
-            progress.start(f"{first.scenario}: {len(sweep.points)} kills")
-        interrupted = sweep.interrupted
-        if interrupted or len(sweep.points) >= (arguments.times or 1):
-            break
-        if not sweep.points:
-            break
-    progress.clear()
-    if not sweep.points and not interrupted:
+    told = not arguments.json and (arguments.verbose or sys.stdout.isatty())
+    turn = 0
+    try:
+        sweep.count()
+        kills = arguments.times or min(sweep.counted, arguments.limit or sweep.counted)
+        if sweep.counted and not arguments.json:
+            print(before_text(process, sweep.counted, kills, sweep.seconds), flush=True)
+        for turn in itertools.count():
+            planned = plan(scenario, arguments.variant, first.seed + turn, systems)
+            for point in sweep.round(planned, arguments.limit, arguments.times):
+                progress.clear()
+                if told and not arguments.times:
+                    print(point_text(point), flush=True)
+                progress.start(f"{first.scenario}: {sweep.kills} kills of about {kills}")
+            done = sweep.kills >= (arguments.times or 1)
+            if sweep.interrupted or done or not sweep.kills:
+                break
+    finally:
+        progress.clear()
+        sweep.tidy()
+    if not sweep.kills and not sweep.interrupted:
         raise UsageError(
             f"{process} passes no step: it was never killed",
             "name another with --process; a program that writes no history has no steps",
         )
     document = sweep.document(turn + 1)
     print(json.dumps(document, indent=2) if arguments.json else crash_text(document))
-    if interrupted:
-        return 128 + interrupted
+    if sweep.interrupted:
+        return 128 + sweep.interrupted
     return AS_PROMISED if document["as_promised"] else NOT_AS_PROMISED
 
 
@@ -98,88 +112,109 @@ def _victim(planned: Plan, name: str | None) -> str:
 
 
 class _Sweep:
-    """The kills of one process; ``points`` are those that were made, JSON-able."""
+    """The kills of one process; ``points`` are those that were made, JSON-able.
+
+    ``counted`` says how many steps the first run passed, ``seconds`` how long it took. Of all runs
+    only those are kept that are worth a look, and the last one while it may still be one.
+    """
 
     def __init__(
         self, planned: Plan, process: str, systems: Mapping[str, System], out: Path
     ) -> None:
         self.points: list[dict[str, Any]] = []
+        self.kills = 0
         self.interrupted = 0
+        self.counted = 0
+        self.seconds = 0.0
         self._plan = planned
         self._process = process
         self._systems = systems
         self._out = out
-        self._done_with: list[str] = []
+        # Of the points that were not as promised, in their order; of the first that showed what is.
+        self._harmed: list[str] = []
+        self._shown: str | None = None
+        self._last: list[str] = []
+
+    def count(self) -> None:
+        """Count the steps of the process in a run in which it is not killed."""
+        began = time.monotonic()
+        self._strike("slow", {"seconds": 0.0}, self._plan, every=1)
+        self.seconds = time.monotonic() - began
 
     def round(
         self, planned: Plan, limit: int | None, times: int | None
     ) -> Iterator[dict[str, Any]]:
         """Kill at one point after another, and yield each; until none is reached, or enough are."""
         for at in itertools.count(1):
-            if (limit and at > limit) or (times and len(self.points) >= times):
+            if (limit and at > limit) or (times and self.kills >= times):
                 return
-            trigger = Trigger(process=self._process, at=at)
-            fault = FaultPlan("kill", {"signal": "KILL"}, trigger)
-            killed = self._run(dataclasses.replace(planned, faults=[fault]))
+            killed = self._strike("kill", {"signal": "KILL"}, planned, at=at)
             if self.interrupted:
                 return
             if not killed["faults"]:
-                if not _passed(killed):
-                    self.points.append(self._point(at, "(not reached)", killed, killed))
+                if not fine(killed, self._plan.expect):
+                    self._add(point_of(at, "(not reached)", killed, killed, self._plan.expect))
                 return
             after = self._run(dataclasses.replace(planned, faults=[]))
             if self.interrupted:
                 return
-            point = self._point(at, killed["faults"][0]["step"], killed, after)
-            self.points.append(point)
-            yield point
+            self.kills += 1
+            step = killed["faults"][0]["step"]
+            yield self._add(point_of(at, step, killed, after, self._plan.expect))
+
+    def _strike(
+        self, kind: str, options: dict[str, Any], planned: Plan, **when: int
+    ) -> dict[str, Any]:
+        fault = FaultPlan(kind, options, Trigger(process=self._process, **when))
+        document = self._run(dataclasses.replace(planned, faults=[fault]))
+        if kind == "slow":
+            self.counted = len(document["faults"])
+        return document
 
     def _run(self, planned: Plan) -> dict[str, Any]:
         document = pipeline.perform(planned, self._systems, self._out)
         self.interrupted = document["interrupted"] or 0
-        # Nothing is left to be seen of runs that came out well, and there are thousands of them.
-        for run_dir in self._done_with:
-            shutil.rmtree(run_dir, ignore_errors=True)
-        self._done_with.clear()
+        self._last.append(document["run_dir"])
         return document
 
-    def _point(
-        self, at: int, step: str, killed: dict[str, Any], after: dict[str, Any]
-    ) -> dict[str, Any]:
-        why = []
-        if not (_passed(killed) or _promised(killed)):
-            why.append("not as promised")
-        if killed["leaks"] or after["leaks"]:
-            why.append("something was left behind")
-        if not _passed(after):
-            why.append("the run after it did not pass")
-        if not why:
-            self._done_with = [killed["run_dir"], after["run_dir"]]
-        return {
-            "point": at,
-            "step": step,
-            "seed": killed["seed"],
-            "verdict": killed["verdict"],
-            "findings": [finding["kind"] for finding in killed["findings"]],
-            "doubts": killed["doubts"],
-            "promised": _promised(killed),
-            "conserved": _conserved(killed),
-            "recovery": killed["measures"].get("recovery"),
-            "leaks": killed["leaks"] + after["leaks"],
-            "after": after["verdict"],
-            "why": why,
-            "run_dir": killed["run_dir"] if why else None,
-        }
+    def _add(self, point: dict[str, Any]) -> dict[str, Any]:
+        """Take a point, and decide which of its runs are kept."""
+        if point["why"] and sum(bool(known["why"]) for known in self.points) < KEPT:
+            self._harmed += [each for each in (point["run_dir"], point["after_dir"]) if each]
+        elif not point["why"] and point["shown"] and self._shown is None:
+            self._shown = point["run_dir"]
+        else:
+            point["run_dir"] = point["after_dir"] = None
+        self.points.append(point)
+        self._forget(self._last[-1])
+        return point
+
+    def _forget(self, last: str | None = None) -> None:
+        """Remove the runs that are not kept: there are thousands of them. The ``last`` one stays."""
+        kept = {*self._harmed, self._shown, last}
+        for run_dir in self._last:
+            if run_dir not in kept:
+                shutil.rmtree(run_dir, ignore_errors=True)
+        self._last = [last] if last else []
+
+    def tidy(self) -> None:
+        """Have ``latest`` mean what is worth a look: harm, the promised anomaly, the last run."""
+        worst = self._harmed[0] if self._harmed else self._shown
+        if not self._last:
+            return
+        self._forget(None if worst else self._last[-1])
+        if worst:
+            runs.point_at(Path(worst))
 
     def document(self, rounds: int) -> dict[str, Any]:
         """Return all that was seen, and whether it is what the variant promises.
 
         A variant that promises a valid run must be valid at every point. One that promises an
-        anomaly must show it at one of them at least, and nothing else at the others.
+        anomaly must show it at one of them at least, and nothing worse at the others.
         """
         expect = self._plan.expect
         shown = any(point["promised"] for point in self.points)
-        fine = not any(point["why"] for point in self.points)
+        harmed = any(point["why"] for point in self.points)
         return {
             "scenario": self._plan.scenario,
             "variant": self._plan.variant,
@@ -187,34 +222,10 @@ class _Sweep:
             "process": self._process,
             "expected": dataclasses.asdict(expect),
             "rounds": rounds,
-            "kills": len(self.points),
+            "counted": self.counted,
+            "kills": self.kills,
             "conserved": sum(point["conserved"] is not False for point in self.points),
             "steps": steps_of(self.points),
             "points": self.points,
-            "as_promised": fine and (shown or expect.verdict == "valid"),
+            "as_promised": not harmed and (shown or expect.verdict == "valid"),
         }
-
-
-def _promised(document: dict[str, Any]) -> bool:
-    """Say whether a killed run shows what the variant promises."""
-    return bool(document["as_expected"])
-
-
-def _passed(document: dict[str, Any]) -> bool:
-    """Say whether a run is as it should be: one that proves nothing breaks no promise either.
-
-    Two processes that never met, because one of them was killed at once, are such a run.
-    """
-    measures = document["measures"]
-    untried = document["verdict"] == "undecided" and not measures.get("contended")
-    if untried and len(document["doubts"]) == 1 and not measures.get("checker_failed"):
-        return _conserved(document) is not False
-    return bool(document["verdict"] == "valid")
-
-
-def _conserved(document: dict[str, Any]) -> bool | None:
-    """Say whether every unit is where the records say; None without a table, or if unknown."""
-    missing = document["measures"].get("missing")
-    if not missing:
-        return None
-    return not any(missing.values())

@@ -1,10 +1,14 @@
 """Which updates in flight happened, when their process died? Those that explain a value seen.
 
 What an update in flight read and wrote is not recorded, only its amount. It counts as done if it
-alone explains a value that somebody saw.
+alone explains a value that somebody saw; so do several that came one after the other, where every
+process died in the middle of its update.
 """
 
 from __future__ import annotations
+
+from itertools import combinations
+from math import comb
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +16,9 @@ import numpy.typing as npt
 from common.history import scratch
 
 Integers = npt.NDArray[np.int64]
+
+# Several together are tried so often; each alone is always tried.
+_TRIALS = 1_000_000
 
 
 def wrote(values: Integers, value: int) -> bool:
@@ -50,18 +57,33 @@ def applied(
     if last != root and not wrote(values, last):
         strange.add(last)
     while True:
-        happened = next(
+        chain, value = next(
             (
-                (position, value - delta, value)
-                for position, delta in waiting
+                (chain, value)
+                for size in _sizes(len(waiting), len(strange))
+                for chain in combinations(waiting, size)
                 for value in sorted(strange)
-                if value - delta in known or wrote(values, value - delta)
+                for start in (value - sum(delta for _, delta in chain),)
+                if start in known or wrote(values, start)
             ),
-            None,
+            ((), 0),
         )
-        if happened is None:
+        if not chain:
             return found
-        found.append(happened)
-        known.add(happened[2])
-        strange.discard(happened[2])
-        waiting = [each for each in waiting if each[0] != happened[0]]
+        for position, delta in reversed(chain):
+            found.append((position, value - delta, value))
+            known.add(value)
+            strange.discard(value)
+            value -= delta
+        waiting = [each for each in waiting if each not in chain]
+
+
+def _sizes(waiting: int, strange: int) -> list[int]:
+    """Return how many updates are tried together: few first, and not more than time allows."""
+    sizes, trials = [1], 0
+    for size in range(2, waiting + 1):
+        trials += comb(waiting, size) * strange
+        if trials > _TRIALS:
+            break
+        sizes.append(size)
+    return sizes

@@ -16,9 +16,19 @@ from common.history import overlap
 from common.history.case import Case
 from common.history.measure import measure
 from common.scenario.plan import ChannelPlan
-from common.verdict import balance, completeness, handling, recoveries, sheet, sightings, unseen
+from common.verdict import (
+    balance,
+    completeness,
+    handling,
+    recoveries,
+    refusals,
+    sheet,
+    sightings,
+    unseen,
+)
 from common.verdict.evidence import Result
 from common.verdict.finding import KINDS, Verdict
+from common.verdict.properties.object_vanished import removed_on_purpose
 
 T = TypeVar("T")
 
@@ -39,6 +49,7 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
         "balance": balance.check,
         "completeness": completeness.check,
         "handling": handling.check,
+        "refusals": refusals.check,
         "sheet": sheet.check,
         "sightings": sightings.check,
         "recoveries": recoveries.check,
@@ -77,7 +88,8 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
     measures.update(result.measures)
     kinds_found = {finding.kind for finding in result.findings}
     if kinds_found == {"object_vanished"}:
-        result.doubts.append("an object was removed from outside: the run could not be completed")
+        who = "by the scenario's own fault" if removed_on_purpose(case) else "from outside"
+        result.doubts.append(f"an object was removed {who}: the run could not be completed")
         verdict = UNDECIDED
     else:
         verdict = ANOMALY if kinds_found else UNDECIDED if result.doubts else VALID

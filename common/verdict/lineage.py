@@ -139,6 +139,7 @@ def _settle(
     left, bounds = updates.column("left"), list(updates.bounds)
     values = _ascending(written)
     flown = applied(flying, values, lineage.read, root, last)
+    lineage.suspect = _suspect(updates.history, {each for each, _ in flying}, flown)
     if flown:
         positions, reads, writes = np.array(flown, np.int64).T
         # Each counts as a process of its own: its stamp is later than any other.
@@ -170,7 +171,7 @@ def _settle(
         if not len(strange):
             lineage.doubts.append(
                 "no order of the recorded operations leads from the opening stock to the "
-                "final one: another program writes to this row"
+                f"final one: {lineage.suspect}"
             )
         return
     lineage.lost = _where(survivors, False)
@@ -181,6 +182,15 @@ def _settle(
             lineage.lost = lineage.lost[:0]
     if lineage.lost_sum() != lineage.missing:
         lineage.doubts.append("the lost amounts do not add up to the missing stock")
+
+
+def _suspect(history: History, flying: set[int], flown: list[tuple[int, int, int]]) -> str:
+    """Return who may have written a value that no update explains, whole or in flight."""
+    dead = sorted(flying - {position for position, _, _ in flown})
+    if not dead:
+        return "another program writes to this row"
+    who = " or ".join(dict.fromkeys(history.process_at(position).name for position in dead))
+    return f"{who} may have written it, in the middle of an update, or another program"
 
 
 def _ascending(values: Integers) -> Integers:

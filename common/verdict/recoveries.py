@@ -49,7 +49,28 @@ def check(case: Case) -> list[str]:
             doubts.append(f"{many(entry['untold'], 'more recovery')} than the record has room for")
         else:
             doubts += [_strange(case, entry, change) for change in foreign(entry)]
+            doubts += _unowned(case, entry)
     return doubts
+
+
+def _unowned(case: Case, entry: dict[str, Any]) -> list[str]:
+    """Return a doubt where nobody died in what was recovered: the record is no witness by itself.
+
+    What was recovered before the gate opened was left by an earlier run.
+    """
+    if entry.get("began_ns", 0) < case.outcome.gate_ns:
+        return []
+    owner = next((each for each in case.outcome.processes if each.name == entry["dead"]), None)
+    if owner is None:
+        who = f"{entry['dead']} is none of this run"
+    elif owner.phase == "done" and owner.signal is None:
+        who = f"{owner.name} came to its end as it should"
+    else:
+        return []
+    return [
+        f"{entry['by']} recovered what {entry['dead']} had left half done, but {who}: somebody "
+        "wrote the intent record who was not entitled to"
+    ]
 
 
 def _strange(case: Case, entry: dict[str, Any], change: dict[str, Any]) -> str:

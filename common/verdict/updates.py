@@ -21,7 +21,7 @@ class Lineage:
     ``lost`` lists the operations off the path to the final stock, None when there is no such
     path; ``missing`` is expected less actual stock in units, None when the values are not exact.
     ``wrong`` and ``strange`` are positions of records that do not add up, and that read a value
-    which no recorded operation wrote.
+    which no recorded operation wrote; ``suspect`` says who may have.
     """
 
     positions: Positions
@@ -33,6 +33,7 @@ class Lineage:
     missing: int | None = None
     wrong: Positions = field(default_factory=lambda: np.empty(0, np.int64))
     strange: Positions = field(default_factory=lambda: np.empty(0, np.int64))
+    suspect: str = "another program writes to this row"
     doubts: list[str] = field(default_factory=list)
 
     @cached_property

@@ -125,3 +125,24 @@ def test_a_foreign_value_is_a_doubt_with_its_row(tmp_path: Path) -> None:
     found = judge(scene.case(recoveries=[entry]))
     [doubt] = [doubt for doubt in found.doubts if "without the lock" in doubt]
     assert doubt.startswith("EURO: when west-0 recovered what east-0 had left, the stock was 333")
+
+
+@pytest.mark.parametrize(
+    ("dead", "reason"),
+    [("process 999999", "is none of this run"), ("west-0", "came to its end as it should")],
+)
+def test_an_intent_of_nobody_who_died_is_no_recovery(
+    dead: str, reason: str, tmp_path: Path
+) -> None:
+    """Whoever can write to the table can forge the record: only a death of this run is believed."""
+    scene = converted(tmp_path / "run")
+    go_on(scene)
+    change = {"cell": 2, "old": 1.0, "new": 2.0, "seen": 2.0, "found": "new"}
+    entry = {
+        "dead": dead, "by": "west-1", "phase": "intended", "action": "undo", "item": 1,
+        "began_ns": 2**62, "ended_ns": 2**62 + 1, "changes": [change],
+    }  # fmt: skip
+    found = judge(scene.case(recoveries=[entry]))
+    assert any(reason in doubt for doubt in found.doubts), found.doubts
+    honest = judge(scene.case(recoveries=[entry | {"dead": "east-0"}]))
+    assert not any("not entitled" in doubt for doubt in honest.doubts)

@@ -49,7 +49,7 @@ def facts(options: Options) -> Facts:
         order="not promised; about first come on Linux, and who finds it free overtakes",
         limits="room in /dev/shm",
         persists="until it is unlinked and nobody has it open, or the machine reboots",
-        named="no name that a program is told: a POSIX IPC name, handed on with the object",
+        named="a POSIX IPC name, which Python hands on with the object: here any program is told it",
     )
 
 

@@ -7,6 +7,8 @@ Each module has:
 - ``strike(options, scene, member) -> float | None``: does it, in the launcher. ``member`` is the
   process that it strikes, or at whose step it happens, which stands still meanwhile; None where
   there is none. Returns after how many seconds that process goes on, or None when it never does.
+- ``fits(step, scenario) -> str``, where it cannot strike at any step ("" for any): why not ("" when
+  it can); the loader asks.
 - ``check(options, scenario) -> {option: reason}``, where something may be wrong with the options:
   the scenario's loader asks, with the values that it has read.
 - ``word(options) -> {…}``, where the process does something itself when it goes on: what it is
@@ -79,9 +81,10 @@ def named(addresses: dict[str, Any], what: str) -> set[str | int]:
 def table_file(addresses: dict[str, Any]) -> Path:
     """Return where the file system shows the table; raises ``KernelObjectError``."""
     memory = addresses["table"]["memory"]
-    for name in _leaves(memory):
-        if isinstance(name, str) and name.startswith("/"):
-            return existing.path("posix_shm", name) if name.startswith("/lab-") else Path(name)
+    if "path" in memory:
+        return Path(memory["path"])
+    if "name" in memory:
+        return existing.path("posix_shm", memory["name"])
     raise KernelObjectError("the table is in no file")
 
 

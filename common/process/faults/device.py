@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,21 @@ class Options:
     """Which error."""
 
     error: str = option("EIO", about="The error, by its name in errno(3).", choices=ERRORS)
+
+
+# Steps at which nothing but memory and locks is touched.
+_NO_CALL = ("acquire", "check", "release", "commit", "recover", "wait")
+
+
+def fits(step: str, values: Mapping[str, Any]) -> str:
+    """Return why no device can fail at a step: it makes no call that one could refuse."""
+    if not step:
+        return "it says no step: a device fails at the call that a step names"
+    store = (values.get("table") or {}).get("store")
+    mapped = store is not None and store.kind != "plain_file" and "channels" not in values
+    if step in _NO_CALL or (step in ("read", "write") and mapped):
+        return f"at {step} no call is made that a device could refuse"
+    return ""
 
 
 def strike(options: Options, scene: Scene, member: Member | None) -> float | None:

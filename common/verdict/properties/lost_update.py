@@ -118,7 +118,7 @@ def _doubts(case: Case, lineage: Lineage) -> list[str]:
         value = number(case.history.record(position)["v3"])
         doubts.append(
             f"the value {value} that {case.process(position)} read was written by no recorded "
-            f"operation: another program writes to this row"
+            f"operation: {lineage.suspect}"
         )
     return doubts
 

@@ -7,6 +7,11 @@ from common.verdict.evidence import Result, finding
 from common.verdict.finding import Instance
 
 
+def removed_on_purpose(case: Case) -> bool:
+    """Tell whether a fault of the scenario took an object away, or cut it."""
+    return any(fault["kind"] in ("remove", "replace", "truncate") for fault in case.outcome.faults)
+
+
 def check(case: Case) -> Result:
     """Return the processes that found an object gone."""
     every = [
@@ -19,5 +24,7 @@ def check(case: Case) -> Result:
     if not every:
         return Result()
     lead = "An object was removed while the run needed it."
+    if removed_on_purpose(case):
+        lead = "The scenario's own fault removed an object while the run needed it."
     cases = (every[0], every[0], every[-1])
     return Result([finding("object_vanished", len(every), float(len(every)), cases, lead)])
