@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from common.history.operations import Operation
 
@@ -33,6 +33,21 @@ class TableLayout:
     def size(self) -> int:
         """Bytes that the rows take."""
         return len(self.rows) * len(self.fields) * 8
+
+
+class Asked(NamedTuple):
+    """What a role is to do to the table, as its options have it.
+
+    So many ``operations`` (0: no end), each on one of ``rows``, by an amount of ``smallest`` or
+    more and less than ``largest``; whether it ``adds`` to rows, and whether it ``takes`` from them.
+    """
+
+    operations: int
+    rows: list[int]
+    smallest: float
+    largest: float
+    adds: bool = True
+    takes: bool = True
 
 
 @dataclass(frozen=True)

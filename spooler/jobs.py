@@ -13,16 +13,17 @@ from common import names, runs
 from common.errors import LabError, StoredRunError, UsageError
 from common.history import store
 from common.kernel.leftovers import ledger_of
-from common.kernel.spool import VERBS, journal
+from common.kernel.spool import BY_HAND, HELD, PENDING, PROCESSING, VERBS, journal
 from common.kernel.spool.entry import Entry, pid_of
 from common.kernel.spool.spool import Spool
 from common.kernel.waits import Wait
+from common.kinds import nearest
 from common.system import System
 from spooler import orders
 
 # Seconds to wait for the spool's lock.
 PATIENCE = 10.0
-COLUMNS = ("job", "state", "priority", "pages", "tries", "errors", "printer", "whose")
+COLUMNS = ("job", "state", "priority", "pages", "tries", "errors", "printer")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words", nargs="*", metavar="[RUN] [VERB JOB]",
         help="a run directory or scenario (default: the only run with a spool that is alive), and "
-        "hold, release or cancel with a job: its name, `3 of submitter-0`, or `all`",
+        "hold, release or cancel with a job: `3 of submitter-0`, the name of its file, or `all`",
     )  # fmt: skip
     parser.add_argument("--out", type=Path, default=runs.OUT, help="where the runs are stored")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
@@ -42,16 +43,21 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
     wanted = words.pop(0) if words and words[0] not in VERBS else None
     run_dir, alive = _find(wanted, arguments.out)
     address = journal.read(run_dir / journal.STORED)[0]["spool"]
-    spool = Spool(address, Wait(PATIENCE), f"the shell ({os.getpid()})", rings=alive)
+    spool = Spool(address, Wait(PATIENCE), f"{BY_HAND} ({os.getpid()})", rings=alive)
     try:
         clerk = orders.Clerk(spool)
         if words:
-            if not alive and address["path"].startswith(f"{run_dir}/"):
+            lasting = not address["path"].startswith(f"{run_dir}/")
+            if not alive and not lasting:
                 raise UsageError(
                     f"{run_dir} is over, and nobody prints what is in its spool",
                     "a spool with a path outlives its run",
                 )
-            return _move(spool, clerk, orders.parse(" ".join(words)))
+            order = orders.parse(" ".join(words))
+            status = _move(spool, clerk, order)
+            if alive and VERBS[order.verb][0] == HELD:
+                _warn(spool, lasting=lasting)
+            return status
         rows = [_row(spool, each) for each in spool.every()]
     finally:
         spool.close()
@@ -76,7 +82,13 @@ def _find(wanted: str | None, out: Path) -> tuple[Path, bool]:
             what = "no run with a spool is alive" if not living else "several are alive"
             raise UsageError(what, "name one: a run directory, or a scenario that was run")
         return living[0], True
-    run_dir = runs.find(out, wanted)
+    try:
+        run_dir = runs.find(out, wanted)
+    except LabError:
+        meant = nearest(wanted, VERBS)
+        if not meant.startswith("did"):
+            raise
+        raise UsageError(f"{wanted!r} is no run, nor done with a job", meant) from None
     if store.read_plan(run_dir).spool is None:
         raise UsageError(f"{run_dir} is a run without a spool", "one whose scenario has spool:")
     if not (run_dir / journal.STORED).is_file():
@@ -99,7 +111,7 @@ def _move(spool: Spool, clerk: orders.Clerk, order: orders.Order) -> int:
             before, after = spool.change(each.item, order.verb)
             print(f"{name}: {before.state} -> {after.state}")
         except LabError as error:
-            print(f"{name}: {error}")
+            print(error)
             status = 1
     if not found:
         print(f"{order.which}: none is {' or '.join(possible)}")
@@ -108,7 +120,21 @@ def _move(spool: Spool, clerk: orders.Clerk, order: orders.Order) -> int:
 
 def _name(clerk: orders.Clerk, entry: Entry) -> str:
     owner, number = clerk.maker(entry)
-    return f"{entry.item:x} (job {number} of {owner})" if owner else f"{entry.item:x}"
+    return f"job {number} of {owner}" if owner else f"job {entry.item:x}"
+
+
+def _warn(spool: Spool, *, lasting: bool) -> None:
+    """Say so when nothing is left to print: printers wait for no job that a person has held."""
+    left = spool.every()
+    waiting = any(each.state in (PENDING, PROCESSING) or each.tail for each in left)
+    if waiting or not any(each.state == HELD for each in left):
+        return
+    then = (
+        "the next run finds what is held, and it can be released until then"
+        if lasting
+        else "what is held is never printed (spool.path keeps it for the next run)"
+    )
+    print(f"nothing is pending: the run ends once its submitters are done, and {then}")
 
 
 def _row(spool: Spool, entry: Entry) -> dict[str, Any]:
@@ -118,15 +144,16 @@ def _row(spool: Spool, entry: Entry) -> dict[str, Any]:
         body = {}
     printer = pid_of(entry.tail) if "." in entry.tail else None
     return {
-        "job": f"{entry.item:x}",
+        "job": f"{body['number']} of {body['owner']}" if {"number", "owner"} <= body.keys()
+        else f"{entry.item:x}",
+        "file": Path(entry.path).name,
         "state": entry.state,
         "priority": body.get("priority"),
         "pages": body.get("pages"),
         "tries": entry.claims,
         "errors": entry.failures,
         "printer": printer,
-        "whose": f"{body.get('number', '?')} of {body.get('owner', '?')}",
-    }
+    }  # fmt: skip
 
 
 def _print(rows: list[dict[str, Any]], run_dir: Path) -> None:

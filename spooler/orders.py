@@ -9,9 +9,10 @@ from common.errors import KernelObjectError, UsageError
 from common.kernel.spool import VERBS
 from common.kernel.spool.entry import Entry
 from common.kernel.spool.spool import Spool
+from common.kinds import nearest
 
 FORM = "VERB N of NAME, VERB all, VERB all of NAME; the verbs are " + ", ".join(VERBS)
-_ONE = re.compile(r"(\d{1,10}) of ([A-Za-z0-9_.-]{1,40})")
+_ONE = re.compile(r"(?:job )?(\d{1,10}) of ([A-Za-z0-9_.-]{1,40})")
 _ALL = re.compile(r"all(?: of ([A-Za-z0-9_.-]{1,40}))?")
 _NAME = re.compile(r"[0-9a-f]{1,16}")
 
@@ -60,7 +61,9 @@ def parse(line: str) -> Order:
     """Return the order in a line; raises ``UsageError``."""
     verb, _, rest = line.strip().partition(" ")
     if verb not in VERBS:
-        raise UsageError(f"{verb!r} is nothing that is done with a job", FORM)
+        meant = nearest(verb, VERBS)
+        hint = meant if meant.startswith("did") else FORM
+        raise UsageError(f"{verb!r} is nothing that is done with a job", hint)
     return Order(verb, parse_job(rest))
 
 

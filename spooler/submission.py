@@ -105,10 +105,10 @@ def job_of(body: Mapping[str, Any]) -> messages.Job:
     return messages.Job(letters, priority, pages, item)
 
 
-def submit(line: Line, at: At | None, submission: Submission, attempts: int) -> int | None:
+def submit(line: Line, at: At | None, submission: Submission, attempts: int) -> int | str:
     """Send a job until it is accepted; returns how often it was sent again.
 
-    None: it was never accepted, since it was refused or nobody answered.
+    A text says why it was never accepted: it was refused, or nobody answered.
 
     ``attempts`` bounds the tries. Raises ``WaitExpired``.
     """
@@ -121,13 +121,13 @@ def submit(line: Line, at: At | None, submission: Submission, attempts: int) -> 
             if at is not None:
                 at("receive", line.answering)
             answer = accepted(line.answer())
-            if answer is None:
-                return None
+            if isinstance(answer, str):
+                return answer
             if answer == submission.job.item:
                 return again
         except PeerLost:
             continue
-    return None
+    return "nobody answered"
 
 
 def acceptance(item: int) -> bytes:
@@ -140,13 +140,13 @@ def refusal(item: int, why: str) -> bytes:
     return json.dumps({"refused": item, "why": why[:200]}).encode()
 
 
-def accepted(answer: bytes) -> int | None:
-    """Return which job an answer says is accepted; None: it was refused.
+def accepted(answer: bytes) -> int | str:
+    """Return which job an answer says is accepted, or why it was refused.
 
     Raises ``ProcessError`` for what is no answer.
     """
     try:
         words = json.loads(answer)
-        return None if "refused" in words else int(words["accepted"])
-    except (ValueError, KeyError, TypeError):
+        return str(words.get("why", "")) if "refused" in words else int(words["accepted"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise ProcessError(f"this is no answer: {answer!r:.100}") from None

@@ -26,6 +26,11 @@ from common.kernel.waits import Wait
 PATIENCE = 60.0
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many workers `-n auto` means: one more than cores, since many tests only wait."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_configure() -> None:
     """Let SIGINT reach what the tests start, also where a shell runs the suite in the background.
 

@@ -81,6 +81,7 @@ def _trade(
         table_lock=lambda row=0: lock,
         lock_number=lambda row: record.TABLE_LOCK,
         at=None,
+        recovery=None,
         recorder=recorder,
     )
     teller = desk.Desk(cast(Context, context), 1e9)

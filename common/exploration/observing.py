@@ -42,13 +42,15 @@ Rows = list[list[float]]
 class Seen(NamedTuple):
     """What one schedule led to: kinds of findings, the final rows, and the operations begun.
 
-    ``undecided`` says that a checker failed or that the numbers do not fit together.
+    ``undecided`` says that a checker failed or that the numbers do not fit together; ``doubt`` is
+    the first sentence of what in the records contradicts itself.
     """
 
     kinds: tuple[str, ...]
     final: Rows | None
     operations: int
     undecided: bool
+    doubt: str = ""
 
 
 @dataclass
@@ -149,6 +151,7 @@ class Observer:
             final=final,
             operations=sum(map(len, records)),
             undecided=bool(verdict.measures.get("checker_failed")),
+            doubt=next(iter(verdict.contradictions), ""),
         )
 
     def case(self, records: list[Cells], final: Rows | None) -> Case:

@@ -50,7 +50,8 @@ class Walk:
     """What a walk has found so far.
 
     ``outcomes`` counts schedules by final rows and kinds of findings; ``undecided`` those in which
-    a checker failed; ``complete`` says that the strategy has nothing left.
+    a checker failed; ``doubted`` those whose records contradict themselves, and ``doubt`` says how
+    in the first one; ``complete`` says that the strategy has nothing left.
     """
 
     walked: int = 0
@@ -58,6 +59,8 @@ class Walk:
     seconds: float = 0.0
     complete: bool = False
     undecided: int = 0
+    doubted: int = 0
+    doubt: str = ""
     outcomes: dict[str, tuple[Rows | None, tuple[str, ...], int]] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
     shared: list[str] = field(default_factory=list)
@@ -69,6 +72,8 @@ class Walk:
         self.walked += 1
         self.steps += steps
         self.undecided += seen.undecided
+        self.doubted += bool(seen.doubt)
+        self.doubt = self.doubt or seen.doubt
         key = repr((seen.final, seen.kinds))
         count = self.outcomes[key][2] if key in self.outcomes else 0
         self.outcomes[key] = (seen.final, seen.kinds, count + 1)
@@ -299,6 +304,8 @@ def plain(result: Walk) -> dict[str, Any]:
         "seconds": result.seconds,
         "complete": result.complete,
         "undecided": result.undecided,
+        "doubted": result.doubted,
+        "doubt": result.doubt,
         "shared": result.shared,
         "outcomes": [[final, list(kinds), n] for final, kinds, n in result.outcomes.values()],
         "found": [
@@ -312,6 +319,8 @@ def from_plain(stored: dict[str, Any]) -> Walk:
     """Return the walk that was stored."""
     names = ("walked", "steps", "seconds", "complete", "undecided", "shared")
     result = Walk(**{name: stored[name] for name in names})
+    # A walk that was stored before these were counted has none.
+    result.doubted, result.doubt = stored.get("doubted", 0), stored.get("doubt", "")
     for final, kinds, count in stored["outcomes"]:
         result.outcomes[repr((final, tuple(kinds)))] = (final, tuple(kinds), count)
     for kind, schedules, operations, switched, order in stored["found"]:

@@ -7,23 +7,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from common import kinds, pipeline
 from common.errors import ScenarioError
 from common.exploration.explore import Budget, explore
 from common.exploration.strategies import Options
-from common.grading import shapes, warden, words
+from common.grading import means, passing, shapes, warden, words
+from common.grading import work as work_done
 from common.grading.leading import Leader
 from common.grading.reading import Item
 from common.grading.submission import Prepared
-from common.grading.warden import GraderFailed, Wrong
+from common.grading.warden import Ended, GraderFailed, Wrong
 from common.grading.words import HANG, LEAK
+from common.history import store
+from common.kernel.rooms import room
 from common.report.exploration import exploration_document
 from common.scenario.plan import Plan
 from common.scenario.schedule import Move, Schedule, Token, write_token
-from common.system import System
+from common.system import System, operations_of
 from common.verdict.finding import FAILURES
 from common.verdict.wording import many
 
@@ -32,6 +34,11 @@ _OURS = {
     "AssertionError", "AttributeError", "ImportError", "IndexError", "KeyError", "MemoryError",
     "ModuleNotFoundError", "NameError", "NotImplementedError", "RecursionError", "SyntaxError",
     "TypeError", "UnboundLocalError",
+}  # fmt: skip
+# What the lab meets where somebody has meddled with its objects or its files; where a submission
+# was put in, it is the one that has.
+_MEDDLED = {
+    "NotPermitted", "ObjectVanished", "OSError", "PeerLost", "StoredRunError", "WaitExpired",
 }  # fmt: skip
 # What judging and removing may take beside the deadlines of an item (s).
 SLACK = 60.0
@@ -82,6 +89,11 @@ def judge(item: Item, submission: Prepared, systems: Mapping[str, System]) -> Se
         return Seen(1.0, losses=[Loss((), f"it cannot be put in: {error}", item.seed)])
     except Wrong as wrong:
         return judging.failed(wrong)
+    except Ended:
+        if not judging.values:
+            raise
+        told = "it ended the process that judges it, or spoke in its place"
+        return Seen(1.0, losses=[Loss((), told, item.seed)])
 
 
 class _Judging:
@@ -144,6 +156,11 @@ class _Judging:
             share = harmful / found["schedules"]
             seen.lost = share if item.credit == shapes.SHARE else 1.0
             seen.losses.insert(0, self._shortest(found, harmful))
+        elif found["doubted"]:
+            share = found["doubted"] / found["schedules"]
+            seen.lost = share if item.credit == shapes.SHARE else 1.0
+            told = f"in {found['doubted']:,} of {walked}: {words.plain(found['doubt'])}"
+            seen.losses.insert(0, self._loss((), told))
         elif not seen.losses:
             # Nothing that did harm: it must have done something.
             self._replay(plan, Schedule(), seen, 1.0)
@@ -232,7 +249,7 @@ class _Judging:
         if run["late"]:
             kinds.append(HANG)
         kept_out: str = run["kept_out"]
-        if document["as_expected"] and not run["late"]:
+        if document["as_expected"] and not run["late"] and not run["short"]:
             return kept_out
         failures = set(kinds) & set(shapes.FAILURES.values())
         promised = {*plan.expect.findings, *plan.expect.any}
@@ -244,7 +261,10 @@ class _Judging:
         if run["late"] and schedule is not None:
             moves = [Move(*move) for move in schedule.moves] if schedule.exact else []
         token = write_token(Token(plan.variant, plan.seed, moves)) if moves else None
-        loss = self._loss(tuple(kinds), self._why(document, run["late"]), token, plan.seed)
+        # Whoever did less than was asked for may have done no harm by it.
+        as_expected = document["as_expected"] and not run["late"]
+        why = run["short"] if as_expected else self._why(document, run["late"])
+        loss = self._loss(tuple(kinds), words.plain(why), token, plan.seed)
         seen.losses.append(loss)
         return kept_out
 
@@ -252,18 +272,27 @@ class _Judging:
         def work(out: Path) -> warden.Document:
             leader = None if schedule is None else Leader(schedule, plan.deadlines.run)
             document = pipeline.perform(plan, self.systems, out, lead=leader)
+            case = store.load_case(
+                Path(document["run_dir"]), operations_of(list(self.systems.values()))
+            )
+            done = {"document": document, "short": work_done.shortfall(case, self.systems)}
             if leader is None:
-                return {"document": document, "moves": [], "late": False, "kept_out": ""}
+                return {**done, "moves": [], "late": False, "kept_out": ""}
+            done["short"] = done["short"] or passing.unpassed(case, self.systems, leader.passed)
             led = {"moves": leader.moves, "late": leader.late, "kept_out": leader.kept_out}
-            return {"document": document, **led}
+            return {**done, **led}
 
         return self._alone(work, plan.deadlines.run)
 
     def _alone(self, work: Callable[[Path], warden.Document], seconds: float) -> warden.Document:
         allowed = self.item.seconds
         net = allowed.start + seconds + allowed.finish + 2 * allowed.wait + SLACK
-        with TemporaryDirectory(prefix="lab-grade-", ignore_cleanup_errors=True) as out:
-            return warden.alone(partial(work, Path(out)), net)
+        with room() as out:
+            try:
+                return warden.alone(partial(work, out), net)
+            finally:
+                # Before the room is given back: what came of a full disk says nothing.
+                means.check_room(own=Path(out))
 
     # Words
 
@@ -276,11 +305,15 @@ class _Judging:
         elif wrong.kind in ("ProcessError", "ProcessLost"):
             self._excuse(wrong.message)
             kind = words.failure(wrong.message)
-            seen = Seen(failures={kind}, losses=[self._loss((kind,), words.plain(wrong.message))])
+            told = words.plain(wrong.message).removeprefix("nothing was walked: ")
+            seen = Seen(failures={kind}, losses=[self._loss((kind,), told)])
         elif wrong.kind in ("UsageError", "ScheduleMisfit") and self.values:
             seen = Seen(
                 1.0, losses=[self._loss((), f"it cannot be judged: {words.plain(wrong.message)}")]
             )
+        elif wrong.kind in _MEDDLED and self.values:
+            told = f"it meddled with what the lab needs: {words.plain(wrong.message)}"
+            seen = Seen(1.0, losses=[self._loss((), told)])
         else:
             raise GraderFailed(f"{self.item.name}: {wrong.message}")
         return seen

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 
+from common.history.trace import Passed
 from common.process.players import Player
 from common.process.stage import Stage
 from common.scenario.schedule import LEAVE, STOP, Move, Schedule
@@ -17,6 +18,8 @@ from common.scenario.schedule import LEAVE, STOP, Move, Schedule
 
 class Leader:
     """Follows ``schedule``; afterwards ``moves`` is the one that was followed, step by step.
+
+    ``passed`` says the same with the locks that were taken.
 
     ``kept_out`` says in words where a process could not pass as the schedule has it, first;
     ``late`` that the steps had no end within ``seconds``.
@@ -26,6 +29,7 @@ class Leader:
         self.schedule = schedule
         self.seconds = seconds
         self.moves: list[Move] = []
+        self.passed: list[Passed] = []
         self.kept_out = ""
         self.late = False
         self._until = 0.0
@@ -44,6 +48,7 @@ class Leader:
                 stage.go(stage.enabled()[0])
         finally:
             self.moves = [Move(stage.players[n].name, stand.step) for n, stand in stage.trace]
+            self.passed = list(stage.passed(0))
 
     def _move(self, stage: Stage, player: Player, step: str, left: Counter[Move]) -> None:
         """Let one process pass ``step``, and on the way to it what only it has."""

@@ -43,6 +43,8 @@ class Walk(NamedTuple):
 class Item:
     """One thing that is asked for; ``settings`` are those of the grading file, without deadlines.
 
+    ``text`` is that of the scenario's file, read before a submission could change it.
+
     ``weights`` has one for each of the ``tokens``; ``into`` are the paths of the submission here.
     """
 
@@ -51,6 +53,7 @@ class Item:
     points: float
     scenario: str
     file: FilePath
+    text: str
     variant: str
     seed: int
     settings: tuple[Setting, ...]
@@ -67,13 +70,13 @@ class Item:
     def plan(self, values: list[Setting], systems: Mapping[str, System], seed: int) -> Plan:
         """Return its plan with the ``values`` of a submission; raises ``ScenarioError``."""
         given = [*self.settings, *self.deadlines, *values]
-        return plan(load(self.file, systems, given), self.variant, seed, systems)
+        return plan(load(self.file, systems, given, text=self.text), self.variant, seed, systems)
 
 
 class SubmissionPlan(NamedTuple):
     """How a submission is built and what of it is put in; paths in ``into`` are dotted.
 
-    ``directory`` is that of the grading file.
+    ``directory`` is that of the grading file; ``given`` are files to be put into the copy, by name.
     """
 
     directory: FilePath
@@ -82,6 +85,7 @@ class SubmissionPlan(NamedTuple):
     into: tuple[str, ...]
     seconds: float
     reference: FilePath | None
+    given: Mapping[str, FilePath]
 
 
 class Grading(NamedTuple):
@@ -157,7 +161,20 @@ class _Reader:
             tuple(given.get("into", ())),
             given.get("seconds", 60.0),
             reference,
+            self._given_files(),
         )
+
+    def _given_files(self) -> dict[str, FilePath]:
+        found = {}
+        for name, word in self.given.get("with", {}).items():
+            file, place = self.directory / word, ("submission", "with", name)
+            parts = FilePath(name).parts
+            if FilePath(name).is_absolute() or ".." in parts or not parts:
+                self.complain(place, f"{name} lies outside of the submission", "such as lab.h")
+            elif not file.is_file():
+                self.complain(place, f"there is no file {word} beside this file")
+            found[name] = file
+        return found
 
     def items(self) -> list[Item]:
         """Return the items that could be read."""
@@ -191,9 +208,9 @@ class _Reader:
             return None
         into = tuple(values.get("into", self.given.get("into", ())))
         try:
-            scenario = load(
-                file, self.systems, [*settings, *self.deadlines, *self._stand_ins(into)]
-            )
+            text = source.read(file)
+            given = [*settings, *self.deadlines, *self._stand_ins(into)]
+            scenario = load(file, self.systems, given, text=text)
         except ScenarioError as error:
             self.reading.complaints += error.complaints
             return None
@@ -217,6 +234,7 @@ class _Reader:
             points=values["points"],
             scenario=word if not FilePath(word).suffix else str(file),
             file=file,
+            text=text,
             variant=variant,
             seed=planned.seed,
             settings=tuple(settings),

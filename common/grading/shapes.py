@@ -99,6 +99,10 @@ SUBMISSION = Record(
     {
         "build": Field(WORDS, "The command that builds it, in a copy of its directory."),
         "command": Field(WORDS, "The program that takes a role; then it goes `into` its places."),
+        "with": Field(
+            MapOf(Text(), Text(), "file"),
+            "Files that are put beside it before the build: each a path beside this file.",
+        ),
         "into": Field(
             ListOf(Text(), minimum=1, alone=True),
             "Dotted paths: of the command, or of the values that a submission may set.",

@@ -14,13 +14,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from common.errors import Complaint, ScenarioError, UsageError
-from common.grading import warden
+from common.grading import means, warden
 from common.grading.reading import Grading, SubmissionPlan
-from common.grading.warden import GraderFailed
+from common.grading.warden import Ended, GraderFailed, Wrong
+from common.kernel.rooms import room as made
 from common.kinds import nearest
 from common.scenario import nodes, source
 from common.scenario.settings import Setting
@@ -75,10 +75,11 @@ def prepared(grading: Grading, given: Path | None) -> Iterator[Prepared]:
         return
     if not path.exists():
         raise UsageError(f"there is no submission {source.shown(path)}", "a directory, or a file")
-    with TemporaryDirectory(prefix="lab-grade-", ignore_cleanup_errors=True) as room:
+    means.check_limits()
+    with made() as room:
         try:
             if wanted.command:
-                yield _program(wanted, path, Path(room).resolve() / "submission")
+                yield _program(wanted, path, room.resolve() / "submission")
             else:
                 yield Prepared(settings=_values(wanted, path))
         except Rejected as rejected:
@@ -99,6 +100,7 @@ def _values(wanted: SubmissionPlan, path: Path) -> tuple[Setting, ...]:
         found = [each for each in sorted(path.iterdir()) if each.suffix in (".yaml", ".yml")]
         if len(found) != 1:
             raise Rejected(f"the submission has {len(found)} YAML files, and must have one")
+        _check_link(found[0], path)
         path = found[0]
     try:
         tree, complaints = nodes.compose(source.read(path), source.shown(path))
@@ -126,13 +128,18 @@ def _lines(complaints: list[Complaint]) -> str:
 
 def _program(wanted: SubmissionPlan, path: Path, room: Path) -> Prepared:
     """Copy a program and build it."""
-    room.mkdir()
-    if path.is_dir():
-        _copy(path, room)
-    else:
-        name = path.name if wanted.build else Path(wanted.command[0]).name
-        shutil.copyfile(path, room / name)
-        (room / name).chmod(0o700)
+    try:
+        room.mkdir()
+        if path.is_dir():
+            _copy(path, room)
+        else:
+            name = path.name if wanted.build else Path(wanted.command[0]).name
+            shutil.copyfile(path, room / name)
+            (room / name).chmod(0o700)
+        for name, file in wanted.given.items():
+            _give(file, room / name, name)
+    except OSError as error:
+        raise GraderFailed(f"the submission cannot be copied: {error.strerror}") from None
     if wanted.build:
         _build(wanted, room)
     words = [_word(word, room, first=not at) for at, word in enumerate(wanted.command)]
@@ -157,9 +164,32 @@ def _word(word: str, room: Path, *, first: bool) -> str:
     if first and not file.is_file():
         raise Rejected(f"the submission has no {word}" + (" after its build" if first else ""))
     if first:
-        # What was uploaded through a browser has lost its mode.
-        file.chmod(file.stat().st_mode | stat.S_IXUSR)
+        _check_link(file, room)
+        # What was uploaded through a browser has lost its mode. What has a second name may be a
+        # file of somebody else.
+        facts = file.stat()
+        if not facts.st_mode & stat.S_IXUSR and facts.st_nlink == 1:
+            file.chmod(facts.st_mode | stat.S_IXUSR)
     return str(file) if first or file.is_file() else word
+
+
+def _check_link(file: Path, room: Path) -> None:
+    """Raise ``Rejected`` for a link that leads out of ``room``, also to where it is copied from."""
+    away = file.is_symlink() and file.readlink().is_absolute()
+    if away or not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(room)):
+        told = f"{file.relative_to(room)} is a link that leads out of the submission"
+        raise Rejected(f"{told}: hand in the file itself")
+
+
+def _give(file: Path, target: Path, name: str) -> None:
+    """Put a file of the teacher's into the copy, whatever has its name there."""
+    if target.is_dir() and not target.is_symlink():
+        raise Rejected(f"{name} is a directory, and the build needs a file of that name")
+    if any(each.exists() and not each.is_dir() for each in target.parents):
+        raise Rejected(f"the build needs {name}, and a file is in its way")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    shutil.copyfile(file, target)
 
 
 def _copy(origin: Path, room: Path) -> None:
@@ -176,6 +206,7 @@ def _copy(origin: Path, room: Path) -> None:
                 reason = f"more than {MOST_FILES:,} files or {MOST_BYTES >> 20} MiB"
                 raise Rejected(f"the submission is too large: {reason}")
             if stat.S_ISLNK(mode):
+                _check_link(each, origin)
                 (room / below / name).symlink_to(each.readlink())
             elif stat.S_ISDIR(mode):
                 (room / below / name).mkdir()
@@ -199,6 +230,8 @@ def _build(wanted: SubmissionPlan, room: Path) -> None:
                 env={**os.environ, BESIDE: str(wanted.directory.resolve())},
             )  # fmt: skip
         except OSError as error:
+            if error.errno in warden.SHORTAGES:
+                raise
             return {"status": None, "said": f"{program}: {error.strerror}"}
         said = b""
         assert child.stdout is not None
@@ -211,11 +244,18 @@ def _build(wanted: SubmissionPlan, room: Path) -> None:
 
     try:
         done = warden.alone(work, wanted.seconds)
+    except Wrong as wrong:
+        raise GraderFailed(f"building failed: {wrong.message}") from None
+    except Ended:
+        raise Rejected(f"`{command}` ended the process that watches over it") from None
     except GraderFailed:
         if time.monotonic() - begun < wanted.seconds:
             raise
         raise Rejected(f"`{command}` did not end within {wanted.seconds:g} s") from None
+    if means.size(room) > MOST_BYTES:
+        raise Rejected(f"`{command}` makes more than {MOST_BYTES >> 20} MiB of files")
     if done["status"] != 0:
+        means.check_room()
         how = "cannot be run" if done["status"] is None else f"failed with {_ended(done['status'])}"
         raise Rejected(f"`{command}` {how}:\n{_plain(done['said'], room)}")
 

@@ -9,6 +9,9 @@ from common.grading.points import figure
 from common.grading.reading import Grading
 from common.report.text import paint, wrapped
 
+# How much of a reason stands in the table (letters).
+WHY = 60
+
 
 def grade_text(document: dict[str, Any]) -> str:
     """Return the table: item, points, of, why; then each loss with its command."""
@@ -23,12 +26,15 @@ def grade_text(document: dict[str, Any]) -> str:
         full = test["score"] == test["max_score"]
         score = paint("valid" if full else "anomaly", f"{figure(test['score']):>6}")
         first = test["output"].partition("\n")[0]
-        why = first if len(first) <= 60 else first[:59].rstrip() + "…"
+        why = first if len(first) <= WHY else first[: WHY - 1].rstrip() + "…"
         lines.append(f"  {name:<{width}}  {score}  {figure(test['max_score']):>5}  {why}")
     of = sum(test["max_score"] for test in tests)
     lines.append(f"  {'total':<{width}}  {figure(document['score']):>6}  {figure(of):>5}")
+    teacher = "extra_data" in document
     for name, test in zip(names, tests, strict=True):
-        if test["score"] != test["max_score"]:
+        lost = test["score"] != test["max_score"]
+        # What the table has cut short, the teacher reads whole also where no point was lost.
+        if lost or (teacher and len(test["output"].partition("\n")[0]) > WHY):
             lines += ["", f"{name}:"]
             for line in test["output"].split("\n"):
                 # A command stays on one line: it is to be copied.

@@ -7,9 +7,12 @@ becomes the parent of whatever loses its own, so it can find and end all of it.
 from __future__ import annotations
 
 import contextlib
+import errno
+import hmac
 import json
 import os
 import resource
+import secrets
 import select
 import shutil
 import signal
@@ -33,6 +36,12 @@ LARGEST_FILE = 64 << 20
 MOST_PROCESSES = 512
 # How long ending all that was started may take (s).
 PATIENCE = 20.0
+# How long a process that has told its result may take to be gone (s).
+ENDING = 10.0
+# Of the key, and of what is signed with it (SHA-256), in bytes.
+KEY_SIZE = 32
+# What this machine has not enough of: no submission's fault.
+SHORTAGES = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 # Fields of /proc/pid/stat after the command (proc(5)).
 _STATE, _PARENT = 0, 1
 
@@ -42,6 +51,13 @@ class GraderFailed(MachineError):
 
     def __init__(self, message: str) -> None:
         super().__init__(f"the grader failed: {message}", "no points are given, nor taken")
+
+
+class Ended(GraderFailed):
+    """The process that judged was ended, or somebody else spoke in its place.
+
+    Where a submission ran meanwhile it is its deed: nobody else was there.
+    """
 
 
 class Wrong(Exception):
@@ -61,31 +77,36 @@ def adopt() -> None:
 def alone(work: Callable[[], Document], seconds: float) -> Document:
     """Return what ``work`` returns, done in a child within ``seconds``.
 
-    Raises ``Wrong`` when it raised an error of the lab and ``GraderFailed`` when it failed in any
-    other way. Nothing that it started lives on, none of its objects is left.
+    Raises ``Wrong`` when it raised an error of the lab or the system, ``Ended`` when the child did
+    not come to say so, and ``GraderFailed`` when it failed in any other way. Nothing that it
+    started lives on, none of its objects is left.
     """
+    # Whoever finds the pipe in /proc can write into it; only this process and its child can sign.
+    key = bytearray(secrets.token_bytes(KEY_SIZE))
+    memory = _memory_kills()
     reading, writing = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(reading)
-        _perform(work, writing)
+        _perform(work, writing, key)
     os.close(writing)
+    said = None
     try:
-        said = _heard(reading, time.monotonic() + seconds)
+        said = _heard(reading, pid, time.monotonic() + seconds)
     finally:
         os.close(reading)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        # Who has spoken ends by itself: its status says whether nobody else ended it.
+        status = _status(pid, 0.0 if said is None else ENDING)
         end_all()
         _clean(pid)
     if said is None:
         raise GraderFailed(f"judging did not come to its end within {seconds:g} s")
-    try:
-        document: Document = json.loads(said)
-    except ValueError:
+    document = _signed(said, key) if status == 0 else None
+    if document is None:
         how = f"signal {-status} ended it" if status < 0 else f"it ended with status {status}"
-        raise GraderFailed(f"judging came to nothing: {how}") from None
+        if status < 0 and _memory_kills() != memory:
+            raise GraderFailed(f"judging came to nothing: {how}, this machine's memory ran out")
+        raise Ended(f"judging came to nothing: {how if status else 'its words were not its own'}")
     if "failed" in document:
         raise GraderFailed(f"judging failed: {document['failed']}")
     if "kind" in document:
@@ -167,12 +188,16 @@ def _lower(which: int, most: int) -> None:
     resource.setrlimit(which, (least, least))
 
 
-def _perform(work: Callable[[], Document], writing: int) -> None:
+def _perform(work: Callable[[], Document], writing: int, key: bytearray) -> None:
     # In a child: never returns.
     said: Document
     try:
         os.setsid()
         libc.prctl_die_with_parent(signal.SIGKILL)
+        # No submission of the same user looks into this process; the lab's own processes, forks
+        # of it, are as others are, and know no key.
+        libc.prctl_dumpable(False)
+        os.register_at_fork(after_in_child=lambda: _forget(writing, key))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         nowhere = os.open(os.devnull, os.O_RDWR)
@@ -182,27 +207,86 @@ def _perform(work: Callable[[], Document], writing: int) -> None:
         said = {"done": work()}
     except LabError as error:
         said = {"kind": type(error).__name__, "message": str(error)}
+    except OSError as error:
+        said = {"kind": "OSError", "message": str(error)}
+        if error.errno in SHORTAGES:
+            said = {"failed": f"OSError: {error}"}
     except BaseException as error:
         said = {"failed": f"{type(error).__name__}: {error}"}
         if os.environ.get("LAB_DEBUG"):
             said["failed"] += "\n" + traceback.format_exc()
-    data = json.dumps(said).encode()
+    body = json.dumps(said).encode()
+    data = hmac.digest(key, body, "sha256") + body
     while data:
         data = data[os.write(writing, data) :]
     os._exit(0)
 
 
-def _heard(reading: int, end: float) -> bytes | None:
-    """Return all that comes until the pipe is closed; None when ``end`` comes before."""
+def _forget(writing: int, key: bytearray) -> None:
+    key[:] = bytes(len(key))
+    with contextlib.suppress(OSError):
+        os.close(writing)
+    libc.prctl_dumpable(True)
+
+
+def _signed(said: bytes, key: bytearray) -> Document | None:
+    """Return the document that was signed with ``key``; None when it was not."""
+    signature, body = said[:KEY_SIZE], said[KEY_SIZE:]
+    if not hmac.compare_digest(signature, hmac.digest(key, body, "sha256")):
+        return None
+    document: Document = json.loads(body)
+    return document
+
+
+def _status(pid: int, seconds: float) -> int:
+    """Return how the child ended; it is killed when it has not within ``seconds``."""
+    end = time.monotonic() + seconds
+    ended, status = os.waitpid(pid, os.WNOHANG)
+    if not ended and seconds:
+        watched = os.pidfd_open(pid)
+        select.select([watched], [], [], max(0.0, end - time.monotonic()))
+        os.close(watched)
+        ended, status = os.waitpid(pid, os.WNOHANG)
+    if not ended:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        status = os.waitpid(pid, 0)[1]
+    return os.waitstatus_to_exitcode(status)
+
+
+def _memory_kills() -> int:
+    """Return how often the kernel has ended a process because memory had run out (proc(5))."""
+    for line in Path("/proc/vmstat").read_text().splitlines():
+        if line.startswith("oom_kill "):
+            return int(line.split()[1])
+    return 0
+
+
+def _heard(reading: int, pid: int, end: float) -> bytes | None:
+    """Return all that comes until the pipe is closed, or its owner ends; None when ``end`` comes.
+
+    Somebody else may have opened the pipe too, and keep it open, or write without end.
+    """
     said = b""
-    poll = select.poll()
-    poll.register(reading, select.POLLIN)
-    while poll.poll(max(0.0, end - time.monotonic()) * 1000):
-        more = os.read(reading, 1 << 16)
-        if not more:
-            return said
-        said += more
-    return None
+    os.set_blocking(reading, False)
+    child = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(reading, select.POLLIN)
+        poll.register(child, select.POLLIN)
+        while found := poll.poll(max(0.0, end - time.monotonic()) * 1000):
+            try:
+                more = os.read(reading, 1 << 16)
+            except BlockingIOError:
+                if child in dict(found):
+                    return said
+                continue
+            said += more
+            if not more or len(said) > LARGEST_FILE:
+                return said
+        return None
+    finally:
+        os.close(child)
 
 
 def _clean(pid: int) -> None:

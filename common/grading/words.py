@@ -23,7 +23,8 @@ _PASSING = (
     (re.compile(r" [\d,.]+ (ns|µs|ms|s) later"), " later"),
     (re.compile(r"0x4[cC][0-9a-fA-F]{6}\b"), "its key"),
     (re.compile(r"/lab-[0-9a-f]{8}\b"), "its name"),
-    (re.compile(r"/\S*/lab-grade-\w+/(submission/)?"), ""),
+    (re.compile(r"\S*/\d{8}T\d{6}\.\d+Z-\d+/"), ""),
+    (re.compile(r"/\S*/lab-grade-[\w-]+/(submission/)?"), ""),
 )
 # A word that YAML and a shell read as it stands.
 _BARE = re.compile(r"[A-Za-z0-9_./+-]+")

@@ -8,13 +8,14 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from common import names
 from common.errors import StoredRunError
 from common.history import plain, record
 from common.history.operations import Operation
@@ -35,16 +36,25 @@ LAYOUT = np.dtype(
     }
 )
 
+# Bytes of a name in a header.
+_NAME = 32
+
 
 @dataclass(frozen=True)
 class Recorded:
-    """The records of one process, in the order in which it made them."""
+    """The records of one process, in the order in which it made them.
+
+    ``file`` is what its file is called, without its ending; ``claimed`` is what the header says of
+    its name and index where the launcher knows better, else "".
+    """
 
     pid: int
     index: int
     name: str
     role: str
     records: npt.NDArray[Any]
+    file: str = ""
+    claimed: str = ""
 
 
 def map_file(path: Path, operations: Mapping[int, Operation]) -> Recorded | None:
@@ -72,7 +82,21 @@ def map_file(path: Path, operations: Mapping[int, Operation]) -> Recorded | None
     slots = (size - record.HEADER_SIZE) // record.RECORD_SIZE
     every = np.frombuffer(view, LAYOUT, count=slots, offset=record.HEADER_SIZE)
     records = every[: _whole(path, every, operations)]
-    return Recorded(pid, index, _text(name), _text(role), records)
+    return Recorded(pid, index, _text(name), _text(role), records, path.stem)
+
+
+def named(recorded: Recorded, known: Mapping[str, int]) -> Recorded:
+    """Return the records as those of the process that the file is called after.
+
+    ``known`` are the processes of the run, with their indices. A header is written by its process,
+    and may say anything; the file's name and the index were given to it.
+    """
+    name = recorded.file
+    if name not in known:
+        return recorded
+    right = (recorded.index, recorded.name) == (known[name], _text(name.encode()[:_NAME]))
+    claimed = "" if right else f"process {recorded.index}, {names.printable(recorded.name)}"
+    return replace(recorded, index=known[name], name=name, claimed=claimed)
 
 
 def _text(field: bytes) -> str:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from common.errors import StoredRunError
 from common.history import record, scratch, sections
-from common.history.mapped import CELLS, Recorded, map_file
+from common.history.mapped import CELLS, Recorded, map_file, named
 from common.history.operations import Effect, Operation
 from common.history.scratch import CHUNK
 from common.history.sections import Sections, Where
@@ -219,15 +219,18 @@ class History:
         return cells
 
 
-def load_history(directory: Path, operations: Mapping[int, Operation]) -> History:
+def load_history(
+    directory: Path, operations: Mapping[int, Operation], known: Mapping[str, int] | None = None
+) -> History:
     """Map every ``*.rec`` file of ``directory`` and return their history.
 
-    Files of processes that died before their header was whole are left out. Raises
-    ``StoredRunError`` for a missing directory, a file that is not a history, and an operation
-    code that ``operations`` does not have.
+    ``known`` are the processes of the run with their indices: they, and not what a header says,
+    tell whose a file is. Files of processes that died before their header was whole are left out.
+    Raises ``StoredRunError`` for a missing directory, a file that is not a history, and an
+    operation code that ``operations`` does not have.
     """
     if not directory.is_dir():
         raise StoredRunError(f"{directory} holds no history: there is no such directory")
     found = [map_file(path, operations) for path in sorted(directory.glob("*.rec"))]
-    processes = [process for process in found if process is not None]
+    processes = [named(process, known or {}) for process in found if process is not None]
     return History(sorted(processes, key=lambda process: process.index), operations)

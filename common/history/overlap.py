@@ -12,7 +12,7 @@ import numpy as np
 
 from common.history import scratch
 from common.history.merge import History
-from common.history.sections import ACTS, CHANNEL, PAPER, REFUSED, TABLE, Sections
+from common.history.sections import ACTS, CHANNEL, PAPER, REFUSED, SPOOL, TABLE, Sections
 
 __all__ = ["CHANNEL", "PAPER", "TABLE", "Place", "places"]
 
@@ -47,7 +47,8 @@ def places(history: History) -> dict[str, Place]:
         place.processes = len(visitors[name])
         place.contended += done.contended
         # Where the kernel synchronises a channel, asking and entering are one moment: no section.
-        if kind != CHANNEL or _waited(done):
+        # Nor in a spool: its own lock puts the moves into an order, which its journal holds.
+        if kind not in (CHANNEL, SPOOL) or _waited(done):
             place.sections += len(done)
             place.overlaps += done.overlaps
     return found

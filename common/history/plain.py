@@ -16,8 +16,8 @@ from common.errors import StoredRunError
 
 # The largest plan, outcome, verdict or paper that is read; a paper has a line a page.
 LARGEST = 1 << 30
-# What a run calls its processes and papers: also guests, and those that were started anew.
-NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,79}")
+# What a run calls its processes and papers: one part of a path, and none that is hidden.
+NAME = re.compile(r"[^./\x00][^/\x00]{0,79}")
 # What a terminal obeys: control characters, marks that turn the direction of writing, surrogates.
 # A new line and a tab are layout.
 _ORDER = re.compile(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ from common.kernel.spool import journal
 class Spooled:
     """``address`` is the first line of the journal, ``lines`` are the others, in their order.
 
-    ``final`` is what the launcher found in the end (see ``Outcome.spool``).
+    ``final`` is what the launcher found in the end (see ``Outcome.spool``), ``flaws`` what is wrong
+    with the journal as a file, ``beyond`` how many bytes it has grown by since then.
     """
 
     address: dict[str, Any]
     lines: list[dict[str, Any]]
     final: list[dict[str, Any]]
+    flaws: list[str] = field(default_factory=list)
+    beyond: int = 0
 
 
 def load(run_dir: Path, final: dict[str, Any] | None) -> Spooled:
@@ -27,5 +30,8 @@ def load(run_dir: Path, final: dict[str, Any] | None) -> Spooled:
     Where the spool outlives the run, somebody may have moved jobs since: that is another story.
     """
     size = None if final is None else final["journal"]
-    first, *lines = journal.read(run_dir / journal.STORED, size)
-    return Spooled(first["spool"], lines, [] if final is None else final["jobs"])
+    path = run_dir / journal.STORED
+    first, *lines = journal.read(path, size)
+    beyond = 0 if size is None else max(0, path.stat().st_size - size)
+    jobs = [] if final is None else final["jobs"]
+    return Spooled(first["spool"], lines, jobs, journal.flaws(path, size), beyond)

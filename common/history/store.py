@@ -119,7 +119,8 @@ def load_case(run_dir: Path, operations: Mapping[int, Operation]) -> Case:
 
     plan, outcome = read_plan(run_dir), read_outcome(run_dir)
     _check_names(run_dir, plan, outcome)
-    history = load_history(run_dir / HISTORY, operations)
+    known = {process.name: process.index for process in outcome.processes}
+    history = load_history(run_dir / HISTORY, operations, known)
     shared = None if outcome.paper is None else _lines(run_dir / outcome.paper)
     own = {process.name: run_dir / f"paper-{process.name}.txt" for process in outcome.processes}
     papers = {name: _lines(path) for name, path in own.items() if path.is_file()}

@@ -82,6 +82,9 @@ def end(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         while time.monotonic() < end:
             os.killpg(pid, 0)
+            # As orphans they may have become this process's own: nobody else reaps them then.
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(-pid, os.WNOHANG)
             os.sched_yield()
 
 

@@ -130,8 +130,9 @@ class LedgerState:
 class Ledger:
     """The ledger of a run that is being written; ``entries`` is what it holds so far.
 
-    ``sessions`` are the pids of its processes, each of which leads one; ``foreign`` says whether
-    one of them is a program that is not ours.
+    ``sessions`` are the pids of its processes, each of which leads one, with their start times (0:
+    not known), ``names`` what each is called; ``foreign`` says whether one of them is a program
+    that is not ours.
     """
 
     def __init__(self, directory: Path, fd: int) -> None:
@@ -139,7 +140,8 @@ class Ledger:
         self._fd = fd
         self._whole = True
         self.entries: list[Entry] = []
-        self.sessions: set[int] = set()
+        self.sessions: dict[int, int] = {}
+        self.names: dict[int, str] = {}
         self.foreign = False
 
     @classmethod
@@ -191,7 +193,7 @@ class Ledger:
 
     def process(self, pid: int, start: int | None, name: str, *, foreign: bool = False) -> None:
         """Write that a process was started; a ``foreign`` program may start any others."""
-        self.sessions.add(pid)
+        self.sessions[pid], self.names[pid] = start or 0, name
         self.foreign = self.foreign or foreign
         self._write(event="process", pid=pid, start=start or 0, name=name)
 

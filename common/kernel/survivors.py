@@ -132,6 +132,11 @@ def end(survivors: list[Survivor]) -> list[str]:
     return said
 
 
+def of_run(pid: int, directory: Path) -> bool:
+    """Tell whether a process has the mark of the run of this directory in its environment."""
+    return _marked(pid, _mark(directory))
+
+
 def environment(directory: Path) -> dict[str, str]:
     """Return this process's environment with the mark of the run of this directory."""
     return {**os.environ, MARK: str(directory)}

@@ -57,6 +57,24 @@ class Member:
             except ProcessLookupError:
                 return
 
+    def death(self) -> str:
+        """Say how the process ended, which was seen to be gone: its signal, or its status."""
+        if self.ended:
+            number, status = self.outcome.signal, self.outcome.exit
+        else:
+            # Its connection is closed before it can be asked for; whoever reaps it comes later.
+            select.select([self.pidfd], [], [], PATIENCE)
+            how = None
+            # A guest is no child.
+            with contextlib.suppress(ChildProcessError):
+                how = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            ended = how is not None and how.si_code == os.CLD_EXITED
+            number = None if how is None or ended else how.si_status
+            status = how.si_status if how is not None and ended else None
+        if number is not None:
+            return f"was killed by signal {number} ({signal.strsignal(number)})"
+        return "died" if status is None else f"ended with status {status}"
+
     def say(self, message: bytes) -> None:
         """Say something to the process; one that is gone, or does not read, is told in vain."""
         if self.connection is not None:

@@ -80,7 +80,7 @@ class Player:
         """Take over the connection; ``lost`` when there is none any more."""
         connection = self.member.connection
         if connection is None:
-            self.lost = f"{self.name} died"
+            self.lost = f"{self.name} {self.member.death()}"
             return
         connection.setblocking(True)
         tick = struct.pack("@ll", 0, int(TICK * 1e6))

@@ -276,7 +276,7 @@ class Stage:
             while self._read(player):
                 pass
         elif not report:
-            player.lost = f"{player.name} died"
+            player.lost = f"{player.name} {player.member.death()}"
 
     def _note(self, number: int, stand: Stand) -> None:
         """Write down that a process passes a step."""

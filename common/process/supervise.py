@@ -24,7 +24,8 @@ from common.errors import (
 )
 from common.history import trace
 from common.history.outcome import Outcome
-from common.kernel import leftovers, survivors
+from common.kernel import leftovers
+from common.kernel.abandoned import Census, replaced
 from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
 from common.kernel.small_disk import small_disk
@@ -36,6 +37,7 @@ from common.process.hanging import name_the_abandoned, name_the_hung
 from common.process.injection import Injector, disk_needed
 from common.process.interrupts import Interrupts
 from common.process.members import Members
+from common.process.orphans import Orphans
 from common.process.others import FIRST_PAUSE, LONGEST_PAUSE, Others
 from common.process.reception import Listener, Reception
 from common.process.restarts import Restarts
@@ -133,6 +135,8 @@ class Supervisor:
         if self.onlooker is not None:
             # The last of all: a terminal that does not take its last words must not keep objects.
             undo.callback(self.onlooker.end)
+        self.orphans = Orphans()
+        undo.callback(self.orphans.close)
         for sentence in leftovers.sweep():
             self.tell("dead_run_cleaned", what=sentence)
         directory = names.make_runtime_directory()
@@ -141,18 +145,22 @@ class Supervisor:
             directory, scenario=self.plan.scenario, run_dir=os.path.realpath(self.run_dir)
         )
         undo.callback(self.ledger.close)
+        undo.callback(self._end_strays)
         undo.callback(Guard(directory, self.ledger).dismiss)
         maker = Maker(self.ledger, directory, self.base)
+        census = Census()
         maker.interrupted = lambda: self.interrupts.received is not None
 
         def remove() -> None:
             objects.extend(maker.objects())
             missing.extend(maker.missing())
+            self.members.remarks += replaced(self.ledger.entries, directory)
             if self.keep:
                 self.ledger.keep()
             else:
                 maker.remove_all()
                 leaks.extend(maker.leaks())
+            self.members.remarks += census.left(self.ledger, self.orphans.seen)
 
         undo.callback(remove)
         try:
@@ -176,7 +184,7 @@ class Supervisor:
         return maker, directory, stderr
 
     def _end_strays(self) -> None:
-        for sentence in survivors.end_strays(self.ledger):
+        for sentence in self.orphans.end(self.ledger):
             self.tell("stray_ended", what=sentence)
             self.members.remarks.append(sentence)
 
@@ -381,6 +389,7 @@ class Supervisor:
                 if self.selector.get_map().get(key.fd) is key:
                     key.data()
             self.injector.look()
+            self.orphans.reap(self.ledger)
             self.members.finish_stages()
             if self.watch is not None:
                 self.watch.look(self.members)

@@ -51,10 +51,10 @@ class Entry:
     changes: list[tuple[str, Any, dict[str, bool | str]]]
 
 
-def entries(family: str) -> list[Entry]:
-    """Return the kinds of ``locks``, ``tables`` or ``channels``, in alphabetical order."""
+def entries(family: str, only: str = "") -> list[Entry]:
+    """Return the kinds of ``locks``, ``tables`` or ``channels``, by name; or ``only`` one."""
     package = FAMILIES[family]
-    return [_entry(package, kind) for kind in kinds.names(package)]
+    return [_entry(package, kind) for kind in kinds.names(package) if only in ("", kind)]
 
 
 def alternatives(module: ModuleType) -> Iterator[tuple[str, Any]]:
@@ -76,10 +76,10 @@ def called(fact: str) -> str:
     return _WORDS.get(fact, fact.replace("_", " "))
 
 
-def text(family: str) -> str:
-    """Return the kinds of a family with their facts, for a terminal."""
+def text(family: str, only: str = "") -> str:
+    """Return the kinds of a family with their facts, for a terminal; or ``only`` one of them."""
     lines = [family]
-    for entry in entries(family):
+    for entry in entries(family, only):
         lines += ["", f"  {entry.kind}: {entry.about}"]
         width = max(len(called(fact)) for fact in entry.facts)
         lines += [f"    {called(fact).ljust(width)}  {shown(v)}" for fact, v in entry.facts.items()]

@@ -31,7 +31,7 @@ def point_of(at: int, step: str, killed: Document, after: Document, expect: Expe
         why.append("not as promised")
     if killed["leaks"] or after["leaks"]:
         why.append("something was left behind")
-    if not fine(after, expect):
+    if after is not killed and not fine(after, expect):
         why.append("the run after it was not as promised")
     harmed = killed["leaks"] or not fine(killed, expect)
     shown = expect.verdict != "valid" and killed["as_expected"]
@@ -135,9 +135,10 @@ def crash_text(document: dict[str, Any]) -> str:
         lines += [f"  {_where(point)}: {', '.join(point['why'])}", *_explained(point)]
     if len(ill) > TOLD:
         lines.append(f"  and {number(len(ill) - TOLD)} more points; their runs are not kept")
-    shown = next((each for each in document["points"] if each["shown"] and each["run_dir"]), None)
-    if shown is not None:
-        lines += [f"  {_where(shown)}: shows what the variant promises", *_explained(shown)]
+    shown = [each for each in document["points"] if each["shown"] and not each["why"]]
+    # The runs of the first one are kept.
+    for each in shown[:1]:
+        lines += [f"  {_where(each)}: shows what the variant promises", *_explained(each)]
     word = "as promised" if document["as_promised"] else "not as promised"
     paint_as = "valid" if document["as_promised"] else "anomaly"
     lines.append(

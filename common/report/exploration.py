@@ -44,6 +44,8 @@ def exploration_document(explored: Explored, run_dir: Path) -> dict[str, Any]:
         "proof": explored.proof,
         "shared": walk.shared,
         "undecided": walk.undecided,
+        "doubted": walk.doubted,
+        "doubt": walk.doubt,
         "interrupted": explored.interrupted,
         "broken": explored.broken,
         "broken_by": explored.broken_by,
@@ -134,6 +136,9 @@ def exploration_text(document: dict[str, Any]) -> str:
     lines += _unkept(document)
     if document["undecided"]:
         lines.append(f"  {paint('undecided')}: a checker failed in {document['undecided']:,}")
+    if document["doubted"]:
+        told = f"the records of {document['doubted']:,} contradict themselves: {document['doubt']}"
+        lines.append(wrapped(f"{paint('undecided')}: {told}", "  "))
     seconds = document["seconds"]
     rate = f", {number(walked / seconds)} a second" if seconds > 0.1 else ""
     touched = ", ".join(document["shared"]) or "nothing"

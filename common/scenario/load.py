@@ -44,17 +44,18 @@ def load(
     systems: Mapping[str, System],
     settings: Sequence[str | Setting] = (),
     schedule: Path | None = None,
+    text: str | None = None,
 ) -> Scenario:
     """Read and judge the file at ``path``, with settings ``KEY=VALUE`` applied to every variant.
 
     A setting may also have been read from another file already. So is the schedule that the YAML
-    file ``schedule`` holds.
+    file ``schedule`` holds. ``text`` is that of the file, where it has been read already.
 
     Raises ``ScenarioError`` with every complaint, in the order of the places they are about.
     """
     path = Path(path)
     shown = source.shown(path)
-    tree, complaints = nodes.compose(source.read(path), shown)
+    tree, complaints = nodes.compose(source.read(path) if text is None else text, shown)
     if not isinstance(tree, nodes.Mapping):
         raise ScenarioError(complaints or [_no_scenario(tree, shown)])
     given = _parse(settings, complaints)

@@ -132,12 +132,14 @@ class Boolean(NamedTuple):
             return node.text == "true"
         truth = node.text.lower()
         if truth in ("y", "yes", "on", "true"):
-            raise WrongValue(f"{describe(node)} is not true or false", "write true, without quotes")
+            raise WrongValue(f"{describe(node)} is not true or false", _bare("true", node))
         if truth in ("n", "no", "off", "false"):
-            raise WrongValue(
-                f"{describe(node)} is not true or false", "write false, without quotes"
-            )
+            raise WrongValue(f"{describe(node)} is not true or false", _bare("false", node))
         raise WrongValue(f"true or false is wanted, not {describe(node)}")
+
+
+def _bare(word: str, node: Scalar) -> str:
+    return f"write {word}" if node.plain else f"write {word}, without quotes"
 
 
 class Optional(NamedTuple):

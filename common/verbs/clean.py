@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from common import names
-from common.kernel import leftovers
+from common.kernel import leftovers, rooms
 from common.system import System
 
 
@@ -26,6 +26,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
             alive += 1
         else:
             said += done
+    said += [rooms.clean(left) for left in rooms.rooms() if not left.alive]
     ended = [line for line in said if line.startswith("ended")]
     rest = [line for line in said if line not in ended]
     if arguments.json:

@@ -1,14 +1,15 @@
 """Kill a process at each of its steps, one run a point, and look at what is left each time.
 
-A first run counts the steps. Then one run kills the process at the first step that it passes, the
-next one at the second, until a run passes without reaching its point: how many there are may differ
-from run to run. After each kill the run is judged, and then one without a fault, in the same place,
-must come out as the variant promises, too.
+A first run counts the steps, a second one is timed. Then one run kills the process at the first
+step that it passes, the next one at the second, until a run passes without reaching its point: how
+many there are may differ from run to run. After each kill the run is judged, and then one without a
+fault, in the same place, must come out as the variant promises, too.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -71,7 +72,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         kills = arguments.times or min(sweep.counted, arguments.limit or sweep.counted)
         if sweep.counted and not arguments.json:
             print(before_text(process, sweep.counted, kills, sweep.seconds), flush=True)
-        for turn in itertools.count():
+        for turn in () if sweep.interrupted else itertools.count():
             planned = plan(scenario, arguments.variant, first.seed + turn, systems)
             for point in sweep.round(planned, arguments.limit, arguments.times):
                 progress.clear()
@@ -114,8 +115,8 @@ def _victim(planned: Plan, name: str | None) -> str:
 class _Sweep:
     """The kills of one process; ``points`` are those that were made, JSON-able.
 
-    ``counted`` says how many steps the first run passed, ``seconds`` how long it took. Of all runs
-    only those are kept that are worth a look, and the last one while it may still be one.
+    ``counted`` says how many steps the first run passed, ``seconds`` how long one takes. Of all
+    runs only those are kept that are worth a look, and the last one while it may still be one.
     """
 
     def __init__(
@@ -137,8 +138,12 @@ class _Sweep:
 
     def count(self) -> None:
         """Count the steps of the process in a run in which it is not killed."""
+        trigger = Trigger(process=self._process, every=1)
+        self.counted = len(self._strike("slow", {"seconds": 0.0}, trigger, self._plan)["faults"])
+        # Counting costs a message a step, and the first run loads the judge: this one does neither.
         began = time.monotonic()
-        self._strike("slow", {"seconds": 0.0}, self._plan, every=1)
+        if not self.interrupted:
+            self._run(dataclasses.replace(self._plan, faults=[]))
         self.seconds = time.monotonic() - began
 
     def round(
@@ -148,7 +153,8 @@ class _Sweep:
         for at in itertools.count(1):
             if (limit and at > limit) or (times and self.kills >= times):
                 return
-            killed = self._strike("kill", {"signal": "KILL"}, planned, at=at)
+            trigger = Trigger(process=self._process, at=at)
+            killed = self._strike("kill", {"signal": "KILL"}, trigger, planned)
             if self.interrupted:
                 return
             if not killed["faults"]:
@@ -163,13 +169,10 @@ class _Sweep:
             yield self._add(point_of(at, step, killed, after, self._plan.expect))
 
     def _strike(
-        self, kind: str, options: dict[str, Any], planned: Plan, **when: int
+        self, kind: str, options: dict[str, Any], trigger: Trigger, planned: Plan
     ) -> dict[str, Any]:
-        fault = FaultPlan(kind, options, Trigger(process=self._process, **when))
-        document = self._run(dataclasses.replace(planned, faults=[fault]))
-        if kind == "slow":
-            self.counted = len(document["faults"])
-        return document
+        fault = FaultPlan(kind, options, trigger)
+        return self._run(dataclasses.replace(planned, faults=[fault]))
 
     def _run(self, planned: Plan) -> dict[str, Any]:
         document = pipeline.perform(planned, self._systems, self._out)
@@ -190,7 +193,7 @@ class _Sweep:
         return point
 
     def _forget(self, last: str | None = None) -> None:
-        """Remove the runs that are not kept: there are thousands of them. The ``last`` one stays."""
+        """Remove the runs that are not kept: there are thousands of them; ``last`` stays."""
         kept = {*self._harmed, self._shown, last}
         for run_dir in self._last:
             if run_dir not in kept:
@@ -204,7 +207,9 @@ class _Sweep:
             return
         self._forget(None if worst else self._last[-1])
         if worst:
-            runs.point_at(Path(worst))
+            # A full disk costs the link, never what was found.
+            with contextlib.suppress(OSError):
+                runs.point_at(Path(worst))
 
     def document(self, rounds: int) -> dict[str, Any]:
         """Return all that was seen, and whether it is what the variant promises.

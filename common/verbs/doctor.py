@@ -12,7 +12,7 @@ from typing import Any
 
 from common import names, runs
 from common.errors import ScenarioError
-from common.kernel import facilities, limits, readings, small_disk
+from common.kernel import facilities, limits, readings, rooms, small_disk
 from common.kernel.leftovers import ledger_of
 from common.names import printable
 from common.process import injection, jobs
@@ -121,6 +121,9 @@ def _leftovers() -> list[dict[str, Any]]:
         scenario = "unknown" if state is None else state.header.scenario
         kept = state is not None and state.kept
         found.append({"directory": str(directory), "scenario": scenario, "kept": kept})
+    for room in rooms.rooms():
+        if not room.alive:
+            found.append({"directory": str(room.directory), "scenario": "a grading", "kept": False})
     return found
 
 

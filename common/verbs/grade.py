@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import secrets
 import signal
 import stat
 import sys
@@ -118,9 +119,11 @@ def _tell(document: dict[str, Any], given: str | None, target: Path | None) -> N
         print(text)
         return
     if target is not None:
-        part = target.with_name(f".{target.name}-{os.getpid()}")
+        # Drawn and new: a submission that still writes somewhere cannot have prepared it.
+        part = target.with_name(f".{target.name}-{secrets.token_hex(8)}")
         try:
-            part.write_text(text + "\n", encoding="utf-8")
+            with part.open("x", encoding="utf-8") as file:
+                file.write(text + "\n")
             part.replace(target)
         except OSError as error:
             part.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from common import names
 from common.errors import StoredRunError
-from common.kernel import survivors
+from common.kernel import rooms, survivors
 from common.kernel.existing import shown
 from common.kernel.ledger import LedgerState, read_ledger
 from common.kernel.leftovers import commands
@@ -26,21 +26,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Print every run that has a runtime directory, also one whose ledger cannot be read."""
     runs = [_run(directory) for directory in names.runtime_directories()]
+    graders = [
+        {"directory": str(each.directory), "pid": each.pid, "alive": each.alive}
+        for each in rooms.rooms()
+    ]
     if arguments.json:
-        print(json.dumps({"runs": runs}, indent=2))
+        print(json.dumps({"runs": runs, "graders": graders}, indent=2))
         return 0
-    if not runs:
+    if not runs and not graders:
         print("no run is alive, and no dead run left anything behind")
     for run in runs:
         for line in _lines(run):
             print(printable(line))
+    for grader in graders:
+        print(f"grading  grader {grader['pid']}  ({_state(grader)})")
+        print(printable(f"  directory {grader['directory']}"))
     return 0
 
 
+def _state(of: dict[str, Any]) -> str:
+    return "alive" if of["alive"] else "dead; `run.py clean` removes what it left"
+
+
 def _lines(run: dict[str, Any]) -> list[str]:
-    state = "alive" if run["alive"] else "dead; `run.py clean` removes what it left"
     lines = [
-        f"{run['scenario']}  launcher {run['pid']}  ({state})",
+        f"{run['scenario']}  launcher {run['pid']}  ({_state(run)})",
         f"  run directory {run['run_dir']}",
     ]
     if run["problem"]:

@@ -29,7 +29,8 @@ COUNTS = {
 def check(case: Case) -> list[str]:
     """Return a doubt for each process whose records are missing, doubled or not as many as told.
 
-    Only a process that ended as it should has told a count; a guest counts as it likes.
+    Whoever was ready had a file. Only a process that ended as it should has told a count; a guest
+    counts as it likes.
     """
     history = case.history
     files = Counter(process.index for process in history.processes)
@@ -42,7 +43,7 @@ def check(case: Case) -> list[str]:
             doubts.append(f"{process.name} has {files[process.index]} files of records, not one")
         elif process.level == PLAIN:
             continue
-        elif process.phase == "done" and not files[process.index]:
+        elif process.phase != "start" and not files[process.index]:
             doubts.append(f"the records of {process.name} are missing")
         elif process.phase == "done" and not process.guest:
             doubts += _differences(process, recorded[process.index])

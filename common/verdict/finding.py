@@ -73,10 +73,12 @@ class Verdict:
     """What a run means: ``valid``, ``anomaly`` or ``undecided``, with the reasons.
 
     ``doubts`` are the reasons why a run without findings proves nothing; ``measures`` holds the
-    figures of :mod:`common.history.measure`.
+    figures of :mod:`common.history.measure`. ``contradictions`` are those of the doubts that come
+    of the records themselves, not of what was never put to the test.
     """
 
     verdict: str
     findings: list[Finding]
     doubts: list[str]
     measures: dict[str, Any]
+    contradictions: list[str] = field(default_factory=list)

@@ -20,6 +20,7 @@ from common.verdict import (
     balance,
     completeness,
     handling,
+    outcome,
     recoveries,
     refusals,
     sheet,
@@ -49,6 +50,7 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
         "balance": balance.check,
         "completeness": completeness.check,
         "handling": handling.check,
+        "outcome": outcome.check,
         "refusals": refusals.check,
         "sheet": sheet.check,
         "sightings": sightings.check,
@@ -75,9 +77,11 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
             result.findings += found.findings
             result.doubts += found.doubts
             measures.update(found.measures)
+    contradictions: list[str] = []
     for name, ask in checks.items():
         begin(name)
-        result.doubts += _protected(name, partial(ask, case), result) or []
+        contradictions += _protected(name, partial(ask, case), result) or []
+    result.doubts += contradictions
     if case.plan.table is not None and case.plan.table.recovery != "none":
         measures["recovery"] = recoveries.tally(case.outcome.recoveries)
     if case.outcome.interrupted is not None:
@@ -95,7 +99,7 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
         verdict = ANOMALY if kinds_found else UNDECIDED if result.doubts else VALID
     order = {kind: number for number, kind in enumerate(KINDS)}
     result.findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
-    return Verdict(verdict, result.findings, result.doubts, measures)
+    return Verdict(verdict, result.findings, result.doubts, measures, contradictions)
 
 
 def _property(kind: str, case: Case) -> Result:

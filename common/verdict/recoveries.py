@@ -6,10 +6,13 @@ such a value is left alone, and nobody knows what it is worth.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from common.history.case import Case
 from common.verdict.wording import many, number
+
+if TYPE_CHECKING:
+    # The launcher counts recoveries before it judges, and must not wait for numpy.
+    from common.history.case import Case
 
 UNDONE, FINISHED, WHOLE, FOREIGN = "undone", "finished", "whole", "foreign"
 

@@ -16,7 +16,7 @@ from common.history.case import Case
 from common.history.merge import History, Positions, States
 from common.history.operations import Effect
 from common.verdict import balance, unseen
-from common.verdict.wording import many, number, were
+from common.verdict.wording import many, number
 
 # A row's last field is its stock; what stands before it are rates.
 _RATES = slice(0, -1)
@@ -40,8 +40,9 @@ def check(case: Case) -> list[str]:
             count += len(at)
             first = first or _told(case, int(at[0]), bool(affordable[0]), float(held[0]))
         if count:
-            lead = f"{process.name} refused {many(count, 'operation')} for no reason"
-            doubts.append(f"{lead} that {were(count)} recorded: {first}")
+            doubts.append(
+                f"{process.name} refused {many(count, 'operation')} without reason: {first}"
+            )
     return doubts
 
 
@@ -59,6 +60,8 @@ def _refused(case: Case, which: int, known: dict[int, set[float]] | None) -> Ite
     for code, operation in history.operations.items():
         signs[code], mine[code] = operation.sign, operation.effect is Effect.UPDATE
     held = balance.openings(case)[which]
+    index = history.processes[which].index
+    ended = any(each.index == index and each.phase == "done" for each in case.outcome.processes)
     for place, begin, end in history.slices():
         if place != which:
             continue
@@ -68,8 +71,9 @@ def _refused(case: Case, which: int, known: dict[int, set[float]] | None) -> Ite
         course = balance.course(history, which, done, held)
         held = float(course[-1])
         refused = here[history.refused[here]]
-        # Who died while it wrote a refusal down has not said what it saw.
-        refused = refused[history.gather("left", refused) != 0]
+        if not ended:
+            # Who died while it wrote a refusal down has not said what it saw.
+            refused = refused[history.gather("left", refused) != 0]
         within = refused - history.bounds[which]
         amount, checked = (history.cells(name, which, within) for name in ("v0", "v1"))
         then = course[np.searchsorted(done, refused)]
@@ -77,6 +81,8 @@ def _refused(case: Case, which: int, known: dict[int, set[float]] | None) -> Ite
         allowed = np.where(buying, then >= amount * checked, checked >= amount)
         # Nor may nonsense be a reason: nan is less than nothing, and not more.
         allowed |= ~(amount > 0) | ~np.isfinite(checked)
+        # Who has looked at nothing has no time of it.
+        allowed |= history.gather("left", refused) == 0
         strange = allowed | (buying & _unknown(history, refused, checked, known))
         yield refused[strange], allowed[strange], then[strange]
 
@@ -118,6 +124,8 @@ def _told(case: Case, at: int, allowed: bool, held: float) -> str:
     history = case.history
     found, operation = history.record(at), history.operation(at)
     what = f"{operation.name} {found['seq']:,} asked for {number(found['v0'])} {case.place(at)}"
+    if not found["left"]:
+        return f"{what}, and had looked at nothing"
     if operation.sign < 0:
         return f"{what} and saw {number(found['v1'])}"
     said = f"{what} at {number(found['v1'])}"

@@ -8,7 +8,6 @@ nobody can be named for it.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,15 +17,12 @@ from common.history.case import Case
 from common.history.operations import Effect
 from common.history.sections import Sections
 from common.scenario.plan import ProcessPlan
-from common.verdict import unseen
+from common.verdict import printed, unseen
 from common.verdict.amounts import UNIT, exact, total
 from common.verdict.evidence import Result, finding
 from common.verdict.finding import Instance
 from common.verdict.lineage import Lineage, trace_sections
 from common.verdict.wording import many, number, span, were
-
-# A line of output that tells a balance: anything, and then ``balance 960.56``.
-_BALANCE = re.compile(r"(?:^|\s)balance[ =:]+([-+]?[0-9]+(?:\.([0-9]+))?)\s*$", re.IGNORECASE)
 
 
 def judge(case: Case) -> Result:
@@ -83,22 +79,21 @@ def judge(case: Case) -> Result:
 
 
 def check(case: Case) -> list[str]:
-    """Return a doubt for each program that printed a balance which its lines do not make."""
+    """Return a doubt for each program that printed a balance which its lines do not make.
+
+    Or a line that means to tell one, and does not.
+    """
     doubts = []
     for process in case.plan.processes:
         program = process.program
         if program is None or not process.plain or program.balance is None:
             continue
-        printed = None
-        for line in case.outputs.get(process.name, "").splitlines():
-            printed = _BALANCE.search(line) or printed
-        if printed is None:
-            continue
-        # As exactly as it was printed: the last digit is rounded.
-        slack = 0.5 * 10.0 ** -len(printed[2] or "") * (1 + 1e-9)
-        if abs(float(printed[1]) - program.balance) > slack:
+        said = printed.read(case.outputs.get(process.name, ""))
+        if said.strange is not None:
+            doubts.append(f"{process.name} printed {said.strange!r}, which tells no balance")
+        if said.balance is not None and abs(float(said.balance) - program.balance) > said.slack:
             doubts.append(
-                f"{process.name} printed a balance of {printed[1]}, but its lines make it "
+                f"{process.name} printed a balance of {said.balance}, but its lines make it "
                 f"{program.balance:.6f}"
             )
     return doubts

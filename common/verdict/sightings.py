@@ -15,18 +15,18 @@ from common.history.merge import History, Positions, States
 from common.history.operations import Effect
 from common.verdict import unseen
 from common.verdict.cell import Cell
-from common.verdict.wording import many, number, were
+from common.verdict.wording import many
 
 
 def check(case: Case) -> list[str]:
-    """Return doubts: of each row of which somebody saw what was not there, and of odd refusals.
+    """Return a doubt of each row of which somebody saw what was not there.
 
     A row with an update in flight is left out: nobody knows what that wrote, or when.
     """
     history = case.history
     if unseen.on_table(case.plan):
         # What other programs wrote explains any value.
-        return _refusals(case, _checks(history))
+        return []
     checks = _checks(history)
     looks = {Effect.SNAPSHOT: history.by_object(Effect.SNAPSHOT), Effect.UPDATE: checks}
     if not any(looks.values()):
@@ -44,7 +44,7 @@ def check(case: Case) -> list[str]:
         strange = [cell.impossible(found, _read(effect)) for effect, found in seen.items()]
         if any(map(len, strange)):
             doubts.append(_doubt(case, cell, np.sort(np.concatenate(strange))))
-    return doubts + _refusals(case, checks)
+    return doubts
 
 
 def _read(effect: Effect) -> str:
@@ -67,7 +67,8 @@ def _checks(history: History) -> dict[int, Positions]:
         checked, read, left = (
             history.processes[which].records[name][begin:end] for name in ("v1", "v3", "left")
         )
-        apart = (checked != read) & sale[history.codes[here]]
+        # Who was refused has read nothing: its 0 is no stock, and may be what it says that it saw.
+        apart = ((checked != read) | history.refused[here]) & sale[history.codes[here]]
         chosen = np.flatnonzero(apart & (left != 0)) if apart.any() else np.empty(0, np.int64)
         objects = history.objects[here][chosen]
         for row in np.unique(objects).tolist():
@@ -84,27 +85,6 @@ def _doubt(case: Case, cell: Cell, strange: Positions) -> str:
         f"{case.place(first)}: {many(len(strange), 'operation')} saw a stock that was not there "
         f"then; {_name(case, first)} {objection}"
     )
-
-
-def _refusals(case: Case, checks: dict[int, Positions]) -> list[str]:
-    """Return a doubt if a sale was refused though it saw enough."""
-    history, odd = case.history, scratch.Growing(np.int64)
-    for positions in checks.values():
-        for which, within in history.pieces(positions):
-            enough = history.cells("v1", which, within) >= history.cells("v0", which, within)
-            at = within + history.bounds[which]
-            odd.append(at[enough & history.refused[at]])
-    strange = odd.array()
-    if not len(strange):
-        return []
-    strange.sort()
-    first = int(strange[np.argmin(history.gather("left", strange))])
-    found = history.record(first)
-    lead = f"{many(len(strange), 'sale')} saw enough and {were(len(strange))} refused all the same"
-    return [
-        f"{lead}; {_name(case, first)} asked for {number(found['v0'])} {case.place(first)} and saw "
-        f"{number(found['v1'])}"
-    ]
 
 
 def _name(case: Case, at: int) -> str:

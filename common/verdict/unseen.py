@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from common.history.case import Case
 from common.scenario.plan import ChannelPlan, Plan, ProcessPlan
+from common.verdict import printed
 
 NAMED = 4
 
@@ -73,6 +74,11 @@ def remarks(case: Case) -> list[str]:
             "recorded trades and lines, against the last stock); no overwriter can be named and no "
             "overlap counted, and valid means that the sheet is right"
         )
+    silent = [each for each in mine if _tells_no_balance(case, each)]
+    if silent:
+        said.append(
+            f"{names(silent)} printed no balance: what is in hand was not compared with the lines"
+        )
     for channel in channels(case.plan):
         both = [each for part in ends(case.plan, channel) for each in part]
         said.append(
@@ -80,6 +86,14 @@ def remarks(case: Case) -> list[str]:
             "and their text are judged, not who had which, or when"
         )
     return said
+
+
+def _tells_no_balance(case: Case, process: ProcessPlan) -> bool:
+    program = process.program
+    if program is None or program.balance is None or not program.lines:
+        return False
+    said = printed.read(case.outputs.get(process.name, ""))
+    return said.balance is None and said.strange is None
 
 
 def _listed(found: Sequence[str], more: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from common.options import option
 from common.process.context import Context
 from common.process.turns import Stop
+from common.system import Asked
 from exchange import amounts, receipts
 from exchange.desk import STEPS as DESK_STEPS
 from exchange.desk import Batch, Desk, order
@@ -63,6 +64,13 @@ def most_sold(options: Options) -> dict[int, float]:
         return {}
     most = float(options.operations or float("inf")) * (options.largest + 1)
     return dict.fromkeys(amounts.row_numbers(options.currencies), most)
+
+
+def asked(options: Options) -> Asked:
+    """Return what this role is to do, for whoever grades a program that takes it."""
+    rows = amounts.row_numbers(options.currencies)
+    buys, sells = options.sell_share < 1, options.sell_share > 0
+    return Asked(options.operations, rows, 1.0, options.largest + 1.0, buys, sells)
 
 
 def records(options: Options) -> int:

@@ -102,7 +102,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
         try:
             job = job_of(spool.body(entry))
         except (KernelObjectError, ProcessError) as unreadable:
-            return moved(leave(entry, ABORTED, f"its file cannot be read: {unreadable}"))
+            return moved(leave(entry, ABORTED, f"{spools.UNREADABLE}: {unreadable}"))
         seen, priority = float(checksum(job)), float(job.priority)
         cell = context.begin(CLAIM, record.SPOOL, job.item, asked, asked, seen)
         context.end(cell, seen, priority, 0.0, 0.0, clock())

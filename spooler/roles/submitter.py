@@ -68,6 +68,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
 
     def submit() -> dict[str, Any]:
         placed = again = unaccepted = 0
+        why_not = ""
         for count in range(options.jobs) if options.jobs else itertools.count():
             try:
                 if at is not None:
@@ -84,8 +85,9 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             tries = submission.submit(
                 line, at, Submission(job, context.name, number, options.held), options.attempts
             )
-            if tries is None:
+            if isinstance(tries, str):
                 unaccepted += 1
+                why_not = why_not or tries
                 continue
             again += tries
             declared = float(checksum(job))
@@ -93,6 +95,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
             context.end(cell, declared, float(priority), 0.0, 0.0, clock())
             placed += 1
             context.progress(placed)
-        return {"placed": placed, "sent_again": again, "unaccepted": unaccepted}
+        told = {"placed": placed, "sent_again": again, "unaccepted": unaccepted}
+        return told | ({"why_not": why_not} if why_not else {})
 
     return submit

@@ -125,6 +125,25 @@ def test_its_history_survives_kill_9(programs: Path, tmp_path: Path) -> None:
     assert document["measures"]["in_flight"] == 1
 
 
+def test_a_wait_is_no_step_that_a_fault_counts(programs: Path, tmp_path: Path) -> None:
+    """It must wait for the lock after its first step: its second is `check` all the same."""
+    path = scenario(
+        tmp_path, theirs(programs / "trader", operations=1), ours(operations=1),
+        table={"store": "sysv_shm", "lock": "sysv_sem"},
+        faults=[
+            # Ours holds the lock until theirs waits for it.
+            {"kind": "pause", "process": "theirs-0", "step": "acquire", "until": "held"},
+            {"kind": "sign", "process": "ours-0", "step": "check", "gives": "held"},
+            {"kind": "pause", "process": "ours-0", "step": "check", "until": "waiting"},
+            {"kind": "sign", "process": "theirs-0", "step": "wait", "gives": "waiting"},
+            {"kind": "kill", "process": "theirs-0", "at": 2},
+        ],
+    )  # fmt: skip
+    struck = [(fault["kind"], fault["step"]) for fault in run(path, tmp_path)["faults"]]
+    assert ("sign", "wait") in struck
+    assert ("kill", "check") in struck
+
+
 def test_its_history_grows(programs: Path, tmp_path: Path) -> None:
     """It has more to write than it foresaw: the file grows by windows, and nothing is missing."""
     group = theirs(programs / "trader", operations=2000)
@@ -180,3 +199,36 @@ def test_the_header_needs_no_option(programs: Path, tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+DIES = """
+#include "lab.h"
+static void work(struct lab *lab)
+{
+    struct Currency *c = &lab_table(lab)[DOLLAR];
+    lab_begin(lab, LAB_BUY, c, 10);
+    if (lab_acquire(lab)) return;
+    lab_rate(lab, &c->buy);
+    lab_write(lab, &c->stock, lab_read(lab, &c->stock) + 10);
+    raise(SIGSEGV);
+}
+int main(void) { struct lab lab; lab_open(&lab); return lab_run(&lab, work); }
+"""
+
+
+def test_what_was_written_in_the_middle_of_a_crash_is_explained(tmp_path: Path) -> None:
+    """Three crash after their write, one after the other: no other program is suspected."""
+    (tmp_path / "dies.c").write_text(DIES)
+    subprocess.run(
+        ["cc", "-Wall", "-Werror", "-I", CONTRIB / "c", "-o", tmp_path / "dies",
+         tmp_path / "dies.c", "-pthread", "-lrt"],
+        check=True, timeout=60,
+    )  # fmt: skip
+    path = scenario(
+        tmp_path, theirs(tmp_path / "dies", operations=1, count=3),
+        table={"store": "sysv_shm", "lock": {"kind": "sysv_sem", "undo": True}},
+    )  # fmt: skip
+    document = run(path, tmp_path)
+    assert document["final"]["DOLLAR"]["stock"] == 10030
+    assert [found["kind"] for found in document["findings"]] == ["process_crashed"]
+    assert [doubt for doubt in document["doubts"] if "DOLLAR" in doubt] == []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from common import names
 from tests.contrib.building import (
     CONTRIB,
     ONE_PURCHASE,
@@ -114,6 +115,11 @@ def test_the_programs_of_the_page(tmp_path: Path) -> None:
         table={"store": "sysv_shm", "lock": "none"},
     )  # fmt: skip
     assert run(path, tmp_path)["verdict"] == "valid"
+    alone = subprocess.run(
+        [tmp_path / "plain"], capture_output=True, text=True, check=False, timeout=60,
+        env={"LAB_TABLE_KEY": str(names.new_key())},
+    )  # fmt: skip
+    assert (alone.returncode, alone.stderr) == (1, "the table: No such file or directory\n")
     words = (
         "--set", "processes.trader.level=recorded",
         "--set", f"processes.trader.command={tmp_path / 'recorded'}",

@@ -12,7 +12,7 @@ from common.history.measure import measure
 from common.history.order import windows
 from common.history.sections import inside
 from exchange.operations import BUY, SELL
-from spooler.operations import PAGE, PRINT
+from spooler.operations import CLAIM, PAGE, PRINT
 from tests.verdict.scenes import Scene
 
 
@@ -89,6 +89,15 @@ def test_the_pages_of_a_job_are_inside_its_section(tmp_path: Path) -> None:
     assert found["places"] == {
         "paper": {"sections": 1, "overlaps": 0, "contended": 0, "processes": 1}
     }
+
+
+def test_the_moves_of_a_spool_are_no_unguarded_sections(tmp_path: Path) -> None:
+    """The spool's own lock puts them in order, however long the processes took around it."""
+    scene = Scene(tmp_path / "run")
+    for process, begin in (("p", 10), ("q", 15)):
+        scene.record(process, CLAIM, 0, (begin, begin, begin + 20), (7.0, 7.0, 0.0, 0.0, 0.0), 1)
+    found = figures(scene)
+    assert (found["overlaps"], found["contended"]) == (0, 1)
 
 
 def test_waiting_is_from_asking_to_entering(tmp_path: Path) -> None:

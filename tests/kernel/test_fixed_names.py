@@ -407,3 +407,46 @@ def test_a_greeting_comes_before_anything_else(maker: Maker, tmp_path: Path) -> 
     assert theirs.recv(64) == b"Hello.\n"
     theirs.close()
     receiver.close()
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (0o700, ""),
+        (0o755, ""),
+        (0o720, "every member of its group may change it"),
+        (0o722, "every user of this machine may change it"),
+    ],
+)
+def test_a_socket_is_open_to_those_who_may_write(
+    mode: int, said: str, maker: Maker, tmp_path: Path
+) -> None:
+    """To connect is to write (unix(7)); to read its file is nothing."""
+    path = tmp_path / "line"
+    with socket.socket(socket.AF_UNIX) as line:
+        line.bind(str(path))
+        line.listen()
+        path.chmod(mode)
+        assert maker.foreign.come(Awaited("socket", str(path)))
+    assert [remark for remark in maker.foreign.remarks if said not in remark] == []
+    assert len(maker.foreign.remarks) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (0o604, "every user of this machine may read it"),
+        (0o640, "every member of its group may read it"),
+        (0o646, "every user of this machine may change it"),
+    ],
+)
+def test_who_may_only_read_a_file_is_not_said_to_change_it(
+    mode: int, said: str, maker: Maker, tmp_path: Path
+) -> None:
+    """Reading is another sentence than changing."""
+    path = tmp_path / "exchange.dat"
+    path.write_bytes(bytes(96))
+    path.chmod(mode)
+    assert maker.foreign.come(Awaited("file", str(path), 96))
+    (remark,) = maker.foreign.remarks
+    assert said in remark

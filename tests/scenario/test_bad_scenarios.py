@@ -142,6 +142,7 @@ WRONG_VALUES = [
     Bad("overflow", keeper("share: 1.0e+999"), 4, 27, "'1.0e+999' is too large"),
     Bad("too large", keeper("share: 1.5"), 4, 27, "1.5 is too large", "the most is 1"),
     Bad("yes for true", keeper("loud: yes"), 4, 26, "not true or false", "write true"),
+    Bad("true in quotes", keeper('loud: "yes"'), 4, 26, "not true or false", "write true, without"),
     Bad("y for true", keeper("loud: y"), 4, 26, "not true or false", "write true"),
     Bad("off for false", keeper("loud: off"), 4, 26, "not true or false", "write false"),
     Bad("1 for true", keeper("loud: 1"), 4, 26, "true or false is wanted, not '1'"),
@@ -305,3 +306,14 @@ def test_a_bad_scenario_is_told_once_at_its_place(
     assert bad.hint in complaint.hint
     assert raised.value.exit_code == 2
     assert len(str(complaint).splitlines()) == 1
+
+
+def test_only_what_stands_in_quotes_is_told_to_lose_them(tmp_path: Path, systems: Systems) -> None:
+    """`yes` as it stands is a boolean elsewhere; `"yes"` is a text."""
+    path = tmp_path / "scenario.yaml"
+    for written, quotes in (("yes", False), ("off", False), ('"yes"', True), ("'no'", True)):
+        path.write_text(keeper(f"loud: {written}"))
+        with pytest.raises(ScenarioError) as caught:
+            load(path, systems)
+        (complaint,) = caught.value.complaints
+        assert ("without quotes" in complaint.hint) == quotes, written

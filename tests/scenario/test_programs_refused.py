@@ -113,6 +113,36 @@ def test_a_plain_program_cannot_be_scheduled(tmp_path: Path) -> None:
     assert "no steps, and nobody can lead it" in said
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "delays: {write: {yields: 1}, read: {yields: 1}}\n",
+        "schedule:\n  - {trader-0: read}\n  - {trader-1: [read, write]}\n",
+        "schedule:\n  - {trader-0: read}\ndelays: {write: {yields: 1}}\n",
+        "faults: [{kind: kill, process: trader-0, step: write, at: 2}]\n",
+    ],
+)
+def test_a_forgotten_level_is_told_once_and_nothing_that_follows_from_it(
+    tmp_path: Path, rest: str
+) -> None:
+    """That the program has no steps is the cause of every other complaint."""
+    text = f"{HEAD}  - {{role: trader, count: 2, operations: 1, command: ./prog}}\n{rest}"
+    said = refused(tmp_path, text)
+    assert said.count("\n") == 0, said
+    assert "trader is a plain program: it has no steps" in said
+    assert "(level: recorded, " in said
+
+
+def test_a_step_that_the_role_does_not_have_is_told_all_the_same(tmp_path: Path) -> None:
+    """It does not follow from the level: no trader has it."""
+    said = refused(
+        tmp_path,
+        f"{HEAD}  - {{role: trader, operations: 1, command: ./prog}}\n"
+        "delays: {move: {yields: 1}}\n",
+    )
+    assert "no process has a step 'move'" in said
+
+
 @pytest.mark.parametrize("kind", ["pipe", "socketpair", "popen"])
 def test_what_is_inherited_no_other_program_can_open(tmp_path: Path, kind: str) -> None:
     """A descriptor has no name: the complaint says which kinds have one."""

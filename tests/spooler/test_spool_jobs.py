@@ -51,7 +51,7 @@ class Opened:
     def listed(self) -> dict[str, str]:
         """Return the state of each job, as the verb lists it."""
         document = launch("jobs", "--json").document
-        return {row["whose"]: row["state"] for row in document["jobs"]}
+        return {row["job"]: row["state"] for row in document["jobs"]}
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_person_lists_releases_and_cancels_jobs_of_an_open_run(opened: Opened)
     """Each move is told with the state before and after, and the run goes by it."""
     assert set(opened.listed().values()) == {"held"}
     canceled = opened.jobs("cancel", "2 of submitter-0")
-    assert (canceled.status, canceled.out) == (0, "2 (job 2 of submitter-0): held -> canceled\n")
+    assert (canceled.status, canceled.out) == (0, "job 2 of submitter-0: held -> canceled\n")
     assert opened.jobs("release", "3 of submitter-0").out.endswith("held -> pending\n")
     # The operator holds it as soon as it is pending, if the printer does not take it before.
     assert opened.jobs("release", "4 of submitter-0").out.endswith("held -> pending\n")
@@ -92,16 +92,42 @@ def test_what_cannot_be_done_with_a_job_is_said_and_nothing_moves(opened: Opened
     """Status 1 for a job in another state, 2 for one that is not there or words that are none."""
     refused = opened.jobs("hold", "1 of submitter-0")
     assert refused.status == 1
-    assert "job 1 is held: it cannot be held (hold goes with jobs that are pending)" in refused.out
+    assert (
+        "job 1 of submitter-0 is held: it cannot be held (hold goes with jobs that are pending)"
+        in refused.out
+    )
     for words, said in [
         (("hold", "9 of submitter-0"), "job 9 of submitter-0: there is none in the spool"),
         (("hold", "the first"), "names no job"),
         (("print", "1"), "is not a stored run"),
+        (("hodl", "4"), "did you mean 'hold'?"),
+        (("hold", "job 9 of submitter-0"), "job 9 of submitter-0: there is none in the spool"),
     ]:
         done = opened.jobs(*words)
         assert done.status == 2
         assert said in done.err
     assert set(opened.listed().values()) == {"held"}
+
+
+def test_a_job_is_called_what_it_is_called_everywhere(opened: Opened) -> None:
+    """As in reports, `job 2 of submitter-0`; and its file's name means it, too."""
+    shown = opened.jobs().out.splitlines()
+    assert [line.split("  ")[0] for line in shown[1:]] == [
+        f"{n} of submitter-0" for n in range(1, 5)
+    ]
+    (row,) = (
+        row for row in launch("jobs", "--json").document["jobs"] if row["job"] == "2 of submitter-0"
+    )
+    item = row["file"].split("-")[2]
+    assert opened.jobs("cancel", item).out == "job 2 of submitter-0: held -> canceled\n"
+    assert opened.jobs("cancel", "job 3 of submitter-0").status == 0
+
+
+def test_to_hold_the_last_says_that_the_run_ends(opened: Opened) -> None:
+    """Nothing is pending then, and no printer waits for what a person has held."""
+    answer = opened.jobs("hold", "all").out
+    assert "nothing is pending: the run ends once its submitters are done" in answer
+    assert "never printed (spool.path keeps it for the next run)" in answer
 
 
 def test_a_spool_that_is_over_can_be_looked_at_and_no_more(tmp_path: Path) -> None:

@@ -221,6 +221,31 @@ def test_list_names_every_kind() -> None:
     assert all(text for family in found.values() for text in family.values())
 
 
+def test_list_of_one_kind_has_that_kind_alone() -> None:
+    """Of a family of mechanisms, of roles by their own name, as text and as JSON."""
+    out = launch("list", "locks", "flock").out
+    assert "  flock: " in out
+    assert "  ofd_lock: " not in out
+    assert launch("list", "roles", "trader").out.count("\n") == 2
+    found = launch("list", "locks", "flock", "--json").document
+    assert [entry["kind"] for entry in found["locks"]] == ["flock"]
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("lock",), "did you mean 'locks'?"),
+        (("locks", "flok"), "did you mean 'flock'?"),
+        (("roles", "tradr"), "did you mean 'trader'?"),
+    ],
+)
+def test_list_of_what_is_not_there_says_what_was_meant(words: tuple[str, ...], hint: str) -> None:
+    """A word that is almost a family or a kind."""
+    done = launch("list", *words)
+    assert done.status == 2
+    assert hint in done.err
+
+
 def test_the_schema_file_is_the_generated_one() -> None:
     """configs/schema.json is what ``run.py schema`` prints: regenerate it after a change."""
     assert (CONFIGS / "schema.json").read_text() == launch("schema").out

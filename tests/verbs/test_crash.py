@@ -111,9 +111,121 @@ def test_a_process_that_is_not_there_is_refused(small: Path) -> None:
 def test_the_table_for_people_names_points_and_sums(small: Path) -> None:
     """A line a point, then a line a step."""
     done = launch(
-        "crash", str(small), "--variant", "undo", "--limit", "5",
+        "crash", str(small), "--variant", "undo", "--limit", "5", "--verbose",
         "--out", str(small.parent / "runs"),
     )  # fmt: skip
     assert done.status == 0
     assert "the table is conserved, 1 undone; then valid" in done.out
     assert "the table was conserved in 5 of 5" in done.out
+
+
+WEST = "{role: trader, name: west, count: 2, operations: 3, sell_share: 0, currencies: [DOLLAR]}"
+UNLOCKED = f"""
+system: exchange
+table: {{store: sysv_shm, lock: none}}
+processes:
+  - {{role: trader, name: east, operations: 2, sell_share: 0, currencies: [DOLLAR]}}
+  - {WEST}
+delays: {{write: {{sleep_us: 20000}}}}
+variants:
+  unlocked:
+    expect: {{verdict: anomaly, findings: [lost_update]}}
+"""
+
+
+@pytest.fixture
+def unlocked(tmp_path: Path) -> Path:
+    """Return a scenario that loses updates whether somebody is killed or not."""
+    path = tmp_path / "unlocked.yaml"
+    path.write_text(UNLOCKED)
+    return path
+
+
+def kept(path: Path) -> list[str]:
+    """Return the names of the runs that are stored."""
+    return sorted(
+        each.name
+        for each in (path.parent / "runs" / path.stem).iterdir()
+        if each.is_dir() and not each.is_symlink()
+    )
+
+
+def test_an_anomaly_that_is_promised_may_show_in_the_run_after_a_kill(unlocked: Path) -> None:
+    """The two others lose updates at every point, and in every run after it: as promised."""
+    done = crash(unlocked)
+    document = done.document
+    assert {point["after"] for point in document["points"]} == {"anomaly"}
+    assert [point["why"] for point in document["points"]] == [[]] * document["kills"]
+    assert (done.status, document["as_promised"]) == (0, True)
+
+
+def test_a_race_without_harm_breaks_no_promise_of_harm_and_keeps_none(tmp_path: Path) -> None:
+    """Who only reads loses nothing: no point is ill, and none shows what was promised."""
+    path = tmp_path / "reader.yaml"
+    path.write_text(
+        UNLOCKED.replace(WEST, "{role: auditor, name: west, snapshots: 3, currency: DOLLAR}")
+    )
+    done = crash(path)
+    document = done.document
+    assert "data_race" in {kind for point in document["points"] for kind in point["findings"]}
+    assert [point["why"] for point in document["points"]] == [[]] * document["kills"]
+    assert (done.status, document["as_promised"]) == (1, False)
+
+
+def test_the_run_after_a_kill_must_keep_a_promise_of_valid(unlocked: Path) -> None:
+    """The same runs break it, and both of a point are named."""
+    done = crash(unlocked, "--set", "expect=valid", "--limit", "1")
+    (point,) = done.document["points"]
+    assert done.status == 1
+    assert point["why"] == ["not as promised", "the run after it was not as promised"]
+    for key in ("run_dir", "after_dir"):
+        assert Path(point[key], "verdict.json").is_file()
+
+
+def test_the_latest_run_is_the_one_that_did_harm(small: Path) -> None:
+    """Not the control run that came last; and it is the latest of its variant, too."""
+    document = crash(small, "--variant", "without", "--set", "expect=valid").document
+    told = [point["run_dir"] for point in document["points"] if point["why"]]
+    runs = small.parent / "runs"
+    assert (runs / "small/latest").resolve() == Path(told[0])
+    assert kept(small) == sorted(Path(each).name for each in told)
+    for words in ((), ("--variant", "without")):
+        explained = launch("explain", "small", "--out", str(runs), "--json", *words)
+        assert explained.status == 0, explained.err
+        assert Path(told[0]).name in explained.out
+
+
+def test_the_first_point_that_shows_the_promised_anomaly_is_named(small: Path) -> None:
+    """With the command that explains it; it alone is kept, and it is the latest."""
+    done = launch(
+        "crash", str(small), "--variant", "without", "--out", str(small.parent / "runs")
+    )  # fmt: skip
+    (name,) = kept(small)
+    assert "point 5 (check)" in done.out
+    assert f"python run.py explain {small.parent / 'runs/small' / name}\n" in done.out
+    assert (small.parent / "runs/small/latest").resolve().name == name
+
+
+def test_many_points_that_were_not_as_promised_leave_few_runs(unlocked: Path) -> None:
+    """Of ten of them at most both runs are kept; the others are told by number.
+
+    The second round begins after a run that passed all ten steps, which broke its promise as well.
+    """
+    done = launch(
+        "crash", str(unlocked), "--set", "expect=valid", "--times", "13",
+        "--out", str(unlocked.parent / "runs"),
+    )  # fmt: skip
+    assert done.status == 1
+    assert len(kept(unlocked)) == 20
+    assert done.out.count("python run.py explain ") == 20
+    assert "and 4 more points; their runs are not kept" in done.out
+
+
+def test_it_says_before_what_it_will_cost(small: Path) -> None:
+    """The number of points comes first; no line a point where nobody looks, one a step."""
+    done = launch("crash", str(small), "--variant", "undo", "--out", str(small.parent / "runs"))
+    first, *rest = done.out.splitlines()
+    assert first.startswith("east-0 passed 9 steps in a first run: 9 kills, two runs each, take")
+    assert not [line for line in rest if "; then valid" in line]
+    assert [line.split()[:2] for line in rest if line.startswith("  check ")] == [["check", "2"]]
+    assert crash(small, "--variant", "undo", "--limit", "1").document["counted"] == 9

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -414,6 +415,131 @@ def test_traders_in_c_are_graded(tmp_path: Path) -> None:
     assert document["score"] == 0
     assert "lost_update" in document["tests"][0]["output"]
     assert "--set processes.trader.command=./trader" in document["tests"][0]["output"]
+
+
+def recorded_trader() -> str:
+    """Return the recorded trader that docs/programs.md shows."""
+    found = re.search(
+        r'```c\n(#include "lab.h".*?)```', (ROOT / "docs/programs.md").read_text(), re.S
+    )
+    assert found is not None
+    return found[1]
+
+
+IDLE = {
+    "refuses": ("if (*balance <", "if (1 || *balance <", "without reason: buy 1 asked for"),
+    "refuses_after_a_look": (
+        "if (*balance < amount * lab_check(lab, &c->buy))",
+        "if (lab_check(lab, &c->buy) > 0 || *balance < 0)",
+        "at 3.72 with a balance of 1,000",
+    ),
+    "fewer": ("n < operations &&", "n < operations - 1 &&", "no operation was done"),
+    "one_of_two": (
+        "n < operations &&",
+        'n < operations - !strcmp(getenv("LAB_NAME"), "trader-1") &&',
+        "only one of 2 processes did anything",
+    ),
+    "more": ("n < operations &&", "n < operations + 1 &&",
+             "tried 2 operations, and was asked for 1"),
+    "nothing": ("lab_amount(lab, 10)", "0.0", "was not asked to buy 0 DOLLAR"),
+    "much": ("lab_amount(lab, 10)", "1000.5", "was not asked to buy 1,000.5 DOLLAR"),
+    "elsewhere": ("[DOLLAR]", "[EURO]", "EURO (its options: buy, 1 to less than 11, of DOLLAR)"),
+}  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@pytest.mark.parametrize("how", ["right", *IDLE])
+def test_who_does_not_do_its_work_gets_nothing(how: str, tmp_path: Path) -> None:
+    """It refuses what it could do, tries fewer or more, or trades what nobody asked it to."""
+    old, new, said = IDLE.get(how, ("", "", "none does harm"))
+    text = recorded_trader()
+    assert old in text
+    directory = tmp_path / "submission"
+    directory.mkdir()
+    (directory / "trader.c").write_text(text.replace(old, new, 1) if old else text)
+    first = graded(ROOT / "exercises/trader.yaml", directory)["tests"][0]
+    assert first["score"] == (10 if how == "right" else 0), first["output"]
+    assert said in first["output"]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_a_crash_in_a_walk_names_the_signal(tmp_path: Path) -> None:
+    """The student reads which signal it was, in one whole sentence, also below the table."""
+    directory = tmp_path / "submission"
+    directory.mkdir()
+    crash = "{\n    *(volatile int *)0 = 1;\n    double balance = lab_number"
+    text = recorded_trader().replace("{\n    double balance = lab_number", crash)
+    (directory / "trader.c").write_text(text)
+    words = ("grade", str(ROOT / "exercises/trader.yaml"), "--submission", str(directory))
+    done = launch(*words)
+    assert done.status == 0
+    sentence = "trader-0 was killed by signal 11 (Segmentation fault)"
+    assert f"\n1 keeps every unit:\n  {sentence}\n" in done.out
+
+
+def test_the_teacher_reads_the_whole_reason_where_nothing_was_lost(tmp_path: Path) -> None:
+    """The table cuts it; below it stands to its end, and not for a student."""
+    file = grading(tmp_path, tokens(HARMFUL))
+    words = ("grade", str(file), "--submission", str(ANSWERS / "proper.yaml"))
+    done = launch(*words)
+    assert "\u2026\n" in done.out
+    below = " ".join(done.out.partition("\n1 a:\n")[2].split())
+    assert below.endswith("which trader-0 has")
+    assert "which trader-0 has" not in launch(*words, "--student").out
+
+
+def test_what_a_killed_grader_left_is_removed(tmp_path: Path, room: Path) -> None:
+    """`ps` and `doctor` name it, `clean` removes it, also what was closed; links stay links."""
+    door, kept = tmp_path / "door", tmp_path / "kept"
+    os.mkfifo(door)
+    kept.mkdir()
+    (kept / "file").touch()
+    script = (
+        f"#!/bin/sh\nln -s {kept} link; mkdir closed closed/a; chmod 0 closed\n"
+        f"echo $$ > {door}\nexec sleep 1000\n"
+    )
+    file, directory = program(tmp_path, "", more=", build: [sh, build.sh]")
+    (directory / "build.sh").write_text(script)
+    with subprocess.Popen(
+        command("grade", str(file), "--submission", str(directory)), stdout=subprocess.DEVNULL
+    ) as grader:
+        pid = int(door.read_text())
+        (left,) = room.iterdir()
+        alive = launch("ps", "--json").document["graders"]
+        assert {"directory": str(left), "pid": grader.pid, "alive": True} in alive
+        launch("clean")
+        assert left.exists()
+        grader.kill()
+        grader.wait(timeout=SECONDS)
+    # It is nobody's child any more.
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    assert f"grader {grader.pid}  (dead; `run.py clean` removes what it left)" in launch("ps").out
+    assert f"{left} of a grading was left by a dead run" in launch("doctor").out
+    assert f"removed directory {left} of a dead grader" in launch("clean").out
+    assert list(room.iterdir()) == []
+    assert (kept / "file").exists()
+
+
+@pytest.mark.parametrize("what", ["link", "another's", "open", "elsewhere", "file"])
+def test_what_is_no_dead_graders_directory_stays(what: str, tmp_path: Path, room: Path) -> None:
+    """A link of that name, another user's, one that others may enter, another namespace's."""
+    uid = os.geteuid() + (what == "another's")
+    namespace = (
+        "1" if what == "elsewhere" else re.sub(r"\D", "", str(Path("/proc/self/ns/pid").readlink()))
+    )
+    left = room / f"lab-grade-{uid}-{namespace}-{2**22 + 1}-1-abcdefgh"
+    if what == "link":
+        (tmp_path / "kept").mkdir(mode=0o700)
+        (tmp_path / "kept/file").touch()
+        left.symlink_to(tmp_path / "kept")
+    elif what == "file":
+        left.touch(0o700)
+    else:
+        left.mkdir(mode=0o755 if what == "open" else 0o700)
+    assert launch("clean").status == 0
+    assert os.path.lexists(left)
+    assert what != "link" or (tmp_path / "kept/file").exists()
 
 
 def test_an_interruption_ends_it_all(tmp_path: Path, room: Path) -> None:

@@ -136,7 +136,8 @@ def test_a_killed_teller_is_told_while_the_others_go_on(opened: Any) -> None:
     (run,) = [
         r for r in launch("ps", "--json").document["runs"] if r["pid"] == terminal.launcher.pid
     ]
-    os.kill(run["processes"][1]["pid"], signal.SIGKILL)
+    (teller,) = [each["pid"] for each in run["processes"] if each["name"] == "trader-1"]
+    os.kill(teller, signal.SIGKILL)
     terminal.see("process_crashed: trader-1: killed by SIGKILL")
     assert terminal.launcher.poll() is None
     terminal.launcher.send_signal(signal.SIGINT)

@@ -56,6 +56,16 @@ def test_a_process_that_never_was_done_need_not_have_a_file(tmp_path: Path) -> N
     assert completeness.check(again(scene)) == []
 
 
+@pytest.mark.parametrize("phase", ["ready", "run"])
+def test_a_missing_file_of_a_process_that_was_killed_is_a_doubt(tmp_path: Path, phase: str) -> None:
+    """It had been ready, so it had one: what it did until it was killed is gone."""
+    scene = audited(tmp_path)
+    scene.outcomes["auditor"].phase = phase
+    scene.case()
+    file_of(scene, "auditor").unlink()
+    assert completeness.check(again(scene)) == ["the records of auditor are missing"]
+
+
 def test_a_file_cut_to_its_header_is_a_doubt(tmp_path: Path) -> None:
     """The count that its process told is more than what is left."""
     scene = audited(tmp_path)

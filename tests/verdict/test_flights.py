@@ -24,6 +24,19 @@ def test_two_in_flight_follow_one_another() -> None:
     assert found == [(7, 100, 105), (8, 105, 125)]
 
 
+def test_a_chain_in_flight_counts_when_only_its_end_was_seen() -> None:
+    """Both processes died in the middle: nobody told what lay between their writes."""
+    found = applied([(7, 5), (8, 20)], NOTHING, NOTHING, 100, 125)
+    assert sorted(position for position, _, _ in found) == [7, 8]
+    assert {read for _, read, _ in found} - {wrote for _, _, wrote in found} == {100}
+    assert {wrote for _, _, wrote in found} - {read for _, read, _ in found} == {125}
+
+
+def test_of_a_chain_no_more_happened_than_must_have() -> None:
+    """One alone explains the value, and so does it with two others that cancel out."""
+    assert applied([(6, 7), (7, -7), (8, 20)], NOTHING, NOTHING, 100, 120) == [(8, 100, 120)]
+
+
 def test_one_in_flight_on_top_of_a_recorded_write() -> None:
     """Somebody read its value later, and what it read itself was recorded."""
     values, read = np.array([110, 140]), np.array([100, 113])

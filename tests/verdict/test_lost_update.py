@@ -278,6 +278,21 @@ def test_an_operation_in_flight_that_left_no_trace_does_not_count(tmp_path: Path
     assert (result.findings, result.doubts) == ([], [])
 
 
+@pytest.mark.parametrize("seen", ["by a later read", "in the final stock"])
+def test_who_died_in_the_middle_is_named_as_the_writer_of_a_strange_value(
+    tmp_path: Path, seen: str
+) -> None:
+    """It had said 5 and the stock grew by 6: the doubt names it before any other program."""
+    scene = Scene(tmp_path / "run", stock=100.0)
+    scene.trade("a", +1, 100, (0, 10, 20))
+    scene.record("b", exchange.BUY, 0, (0, 30, 0), (5.0,))
+    scene.final[0] = 107.0
+    if seen == "by a later read":
+        scene.trade("c", +2, 107, (0, 40, 50))
+    (doubt,) = lost_update.check(scene.case()).doubts
+    assert "b may have written it, in the middle of an update, or another program" in doubt
+
+
 @pytest.mark.parametrize("amount", [0.1, float("nan"), float("inf"), 1e300])
 def test_values_that_are_not_exact_are_a_doubt(tmp_path: Path, amount: float) -> None:
     """Conservation is an equality only for multiples of 2**-30."""

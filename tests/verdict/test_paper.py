@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pytest
 
 from common.verdict.judge import judge
 from common.verdict.properties import pages_interleaved
-from spooler.operations import PAGE
+from spooler.messages import Job, checksum
+from spooler.operations import PAGE, PUT
 from tests.verdict.scenes import Scene, item
 
 SHARED, OWN = 0, 1
@@ -18,7 +20,7 @@ def printed(tmp_path: Path, recorded: str, *, sheet: int = SHARED) -> Scene:
     scene.recorder("printer-1", "printer")
     for number, (item_, page) in enumerate(pages(recorded)):
         at = 10 * number
-        values = (float(page), 2.0, 30.0 * number, 30.0)
+        values = (float(page), 2.0, 32.0 * number, 32.0)
         scene.record("printer-1", PAGE, sheet, (at, at, at + 5), values, item_)
     return scene
 
@@ -54,7 +56,9 @@ def test_a_paper_must_hold_what_was_recorded(
         scene.paper = lines(found)
     else:
         name = "the paper of printer-1"
-        (scene.directory / "paper-printer-1.txt").write_text("\n".join(lines(found)))
+        (scene.directory / "paper-printer-1.txt").write_text(
+            "".join(f"{line}\n" for line in lines(found))
+        )
     result = pages_interleaved.check(scene.case())
     assert result.doubts == [f"{name} does not hold what was recorded: {told}"]
     assert result.findings == []
@@ -85,8 +89,79 @@ def test_a_page_that_is_gone_leaves_the_run_undecided(tmp_path: Path) -> None:
     assert (verdict.verdict, len(verdict.doubts)) == ("undecided", 1)
 
 
-def test_a_name_too_long_for_a_job_is_no_page(tmp_path: Path) -> None:
-    """Whatever else stands on a paper is left alone."""
+def doubts_of(scene: Scene) -> str:
+    """Return the one doubt in its paper; "" for none."""
+    found = pages_interleaved.check(scene.case()).doubts
+    assert len(found) <= 1
+    return found[0].partition("recorded: ")[2] if found else ""
+
+
+def test_what_is_no_page_is_a_doubt(tmp_path: Path) -> None:
+    """Nobody of the lab wrote it; a name too long for a job's is none."""
     scene = printed(tmp_path, "a1")
     scene.paper = [*lines("a1"), f"[job {'f' * 400} page {'9' * 9000}/1] x", "garbage \x00"]
-    assert pages_interleaved.check(scene.case()).doubts == []
+    assert doubts_of(scene) == "2 lines that are no page"
+
+
+def test_a_line_in_front_of_a_page_is_a_doubt(tmp_path: Path) -> None:
+    """On the line of the page itself, or on one of its own: on its own paper too."""
+    scene = printed(tmp_path, "a1", sheet=OWN)
+    paper = scene.directory / "paper-printer-1.txt"
+    (line,) = lines("a1")
+    paper.write_text(f"rubbish\n{line}\n")
+    told = "1 page not where they were recorded, 1 line that are no page"
+    assert doubts_of(scene) == told
+    paper.write_text(f"rubbish{line}\n")
+    assert doubts_of(scene) == told
+
+
+def test_a_last_line_without_its_end_is_a_doubt(tmp_path: Path) -> None:
+    """A page is written with its newline, in one write."""
+    scene = printed(tmp_path, "a1", sheet=OWN)
+    (scene.directory / "paper-printer-1.txt").write_text(lines("a1")[0])
+    assert doubts_of(scene) == "its last line has no end"
+
+
+def test_how_many_pages_a_job_has_is_compared(tmp_path: Path) -> None:
+    """The record says page 1 of 2."""
+    scene = printed(tmp_path, "a1")
+    scene.paper = [lines("a1")[0].replace("/2]", "/9]")]
+    assert doubts_of(scene) == "1 page missing, 1 page that no record tells of"
+
+
+@pytest.mark.parametrize(("text", "right"), [("abc", True), ("XXX", False), ("", False)])
+@pytest.mark.parametrize("named", [True, False])
+def test_the_text_on_a_page_has_the_checksum_of_its_job(
+    tmp_path: Path, text: str, right: bool, named: bool
+) -> None:
+    """CRC-32 of the letters and the name; of the text alone where that is the whole message."""
+    job = Job(b"abc", 0, 2, item(0, 1))
+    declared = float(checksum(job) if named else zlib.crc32(b"abc\n"))
+    scene = printed(tmp_path, "a1")
+    scene.job("maker", PUT, job.item, (0, 0, 1), declared=declared, body=declared)
+    scene.paper = [lines("a1")[0].replace("abc", text)]
+    assert doubts_of(scene) == ("" if right else "1 page with another text than the job has")
+
+
+def test_an_unrecorded_page_is_its_own_printers_alone(tmp_path: Path) -> None:
+    """That another process was cut off excuses none; and who was has it last on its paper."""
+    scene = printed(tmp_path, "a1", sheet=OWN)
+    scene.recorder("other", "printer")
+    scene.outcomes["other"].phase = "run"
+    paper = scene.directory / "paper-printer-1.txt"
+    paper.write_text("".join(f"{line}\n" for line in lines("a1 a2")))
+    assert doubts_of(scene) == "1 page that no record tells of"
+    scene.outcomes["printer-1"].phase = "run"
+    assert doubts_of(scene) == ""
+    paper.write_text("".join(f"{line}\n" for line in lines("a2 a1")))
+    assert "1 page that no record tells of" in doubts_of(scene)
+
+
+def test_a_paper_of_a_process_without_records_is_compared_as_well(tmp_path: Path) -> None:
+    """Its file of records is gone, its paper is there."""
+    scene = printed(tmp_path, "a1", sheet=OWN)
+    paper = scene.directory / "paper-printer-1.txt"
+    paper.write_text(f"{lines('a1')[0]}\n")
+    scene.case()
+    (scene.directory / "history" / "printer-1.rec").unlink()
+    assert doubts_of(scene) == "1 page that no record tells of"

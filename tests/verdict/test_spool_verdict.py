@@ -187,6 +187,19 @@ def test_more_copies_than_there_were_tries_are_found(once_or_more: Stored) -> No
     assert f"and printers took it {claims} times" in once_or_more.found()["job_duplicated"]
 
 
+def test_jobs_that_a_person_canceled_are_counted_in_a_note(once_or_more: Stored) -> None:
+    """The operator of a scenario is no person: its cancels are not told."""
+    told = once_or_more.judged()["measures"]["spool"]["told"]
+    assert not any("by hand" in sentence for sentence in told)
+
+    lines = once_or_more.lines
+    (line,) = (each for each in lines if each.get("why", "").startswith("cancel by"))
+    line.update(who="the shell (4711)", why="cancel by the shell (4711)")
+    once_or_more.write(lines)
+    told = once_or_more.judged()["measures"]["spool"]["told"]
+    assert "1 job was canceled by hand" in told
+
+
 def test_a_canceled_job_that_was_printed_is_found(once_or_more: Stored) -> None:
     """Nobody had taken it."""
     paper = once_or_more.paper_of(1)
@@ -340,3 +353,153 @@ def test_a_run_without_its_journal_cannot_be_judged(once_or_more: Stored) -> Non
     done = launch("check", str(once_or_more.directory))
     assert done.status == 2
     assert "journal.jsonl cannot be read" in done.err
+
+
+def test_a_page_of_a_job_that_nobody_submitted_is_found(once_or_more: Stored) -> None:
+    """The spool never accepted it."""
+    paper = once_or_more.paper_of(1)
+    paper.write_text(paper.read_text() + "[job 000000000063 page 1/1] abc\n")
+    assert "job 99 of submitter-0 lies on a paper, and nobody had accepted it" in (
+        once_or_more.found()["job_corrupted"]
+    )
+
+
+def test_without_the_records_of_the_killed_it_is_not_valid(once_or_more: Stored) -> None:
+    """The printer that was killed had been ready."""
+    outcome = json.loads((once_or_more.directory / "outcome.json").read_text())
+    (killed,) = [each["name"] for each in outcome["processes"] if each["struck"]]
+    (once_or_more.directory / "history" / f"{killed}.rec").unlink()
+    document = once_or_more.judged()
+    assert document["verdict"] == "undecided"
+    assert f"the records of {killed} are missing" in document["doubts"]
+
+
+def doubted(stored: Stored) -> str:
+    """Return the doubts in a journal."""
+    return "; ".join(each for each in stored.judged()["doubts"] if "journal" in each)
+
+
+def test_a_journal_that_was_cut_is_a_doubt(once_or_more: Stored) -> None:
+    """Half of its last line is gone: the launcher knows how long it was."""
+    journal = once_or_more.directory / "journal.jsonl"
+    text = journal.read_bytes()
+    journal.unlink()
+    journal.write_bytes(text[:-20])
+    told = doubted(once_or_more)
+    assert f"it was {len(text):,} bytes long, and {len(text) - 20:,} are left" in told
+    assert "1 of its lines cannot be read" in told
+
+
+def test_a_doubled_line_of_a_journal_is_a_doubt(once_or_more: Stored) -> None:
+    """The same moment twice: no printer says that."""
+    lines = once_or_more.lines
+    once_or_more.write([*lines, lines[-1]])
+    assert "1 of its lines are there twice" in doubted(once_or_more)
+
+
+def test_lines_that_are_no_moves_are_a_doubt_wherever_they_stand(once_or_more: Stored) -> None:
+    """Before the end that the launcher saw, or behind it."""
+    with (once_or_more.directory / "journal.jsonl").open("a") as journal:
+        journal.write('{"x": 1}\n')
+    assert "it has grown by 9 bytes since the run had ended" in doubted(once_or_more)
+    once_or_more.write(once_or_more.lines)
+    assert "1 of its lines are no moves" in doubted(once_or_more)
+
+
+def test_a_job_that_is_gone_was_not_pending(once_or_more: Stored) -> None:
+    """It is lost, and that is all: nobody passed over it, nobody left it waiting."""
+    first = once_or_more.lines
+    gone = {"job": 9, "from": "", "to": "pending/01-000000000000001-9-0-0", "who": "",
+            "why": "found", "at": 0, "pages": 1}  # fmt: skip
+    once_or_more.write([first[0], gone, *first[1:]])
+    document = once_or_more.judged()
+    assert [each["kind"] for each in document["findings"]] == ["job_lost"]
+    assert document["measures"]["spool"]["left"] == []
+    assert "left in the spool" not in " ".join(document["remarks"])
+
+
+@pytest.mark.parametrize("promise", ["at_least_once", "at_most_once"])
+def test_a_job_whose_file_was_damaged_is_lost(
+    runs: dict[str, Path], tmp_path: Path, promise: str
+) -> None:
+    """An accepted one: at least once is broken; at most once may be not at all."""
+    stored = Stored(Path(shutil.copytree(runs[promise], tmp_path / "run")))
+    lines, why = stored.lines, "its file cannot be read: it is no job"
+    jobs = [each["job"] for each in stored.jobs() if each["state"] == "completed"]
+    for line in [each for each in lines if each.get("job") == jobs[0]]:
+        if line["to"].startswith("completed/"):
+            line.update(to=line["to"].replace("completed", "aborted"), why=why)
+
+    def move(outcome: dict[str, Any]) -> None:
+        (job,) = [each for each in outcome["spool"]["jobs"] if each["job"] == jobs[0]]
+        job.update(state="aborted", path=job["path"].replace("completed", "aborted"))
+
+    stored.change(move)
+    stored.write(lines)
+    told = f"was accepted, and was aborted since {why}"
+    assert (told in stored.found().get("job_lost", "")) is (promise == "at_least_once")
+
+
+def test_jobs_that_were_turned_down_are_told_of_with_the_reason(once_or_more: Stored) -> None:
+    """Their sender knows it; whoever reads the report shall know it as well."""
+
+    def refuse(outcome: dict[str, Any]) -> None:
+        (sender,) = [each for each in outcome["processes"] if each["role"] == "submitter"]
+        sender["summary"].update(unaccepted=35, why_not="No space left on device")
+
+    once_or_more.change(refuse)
+    document = once_or_more.judged()
+    assert document["measures"]["spool"]["unaccepted"] == 35
+    assert (
+        "35 of 38 jobs were not accepted, and their senders know it: No space left on device"
+        in document["remarks"]
+    )
+
+
+LASTING = """
+system: spooler
+spool: {promise: at_least_once, on_error: retry, path: spool}
+channels:
+  jobs: {kind: unix_seqpacket}
+processes:
+  - {role: submitter, jobs: 3, pages: 1, to: jobs, held: true}
+  - {role: spooler, source: jobs}
+  - {role: spool_printer, name: printer, count: 2}
+"""
+
+
+class Lasting:
+    """A spool that outlives its runs, with three held jobs of the first."""
+
+    def __init__(self, place: Path) -> None:
+        self.place, self.scenario = place, place / "scenario.yaml"
+        self.scenario.write_text(LASTING)
+        assert self.run()["verdict"] == "valid"
+        (self.spool,) = [each.parent for each in place.rglob("spool/journal")]
+
+    def run(self) -> dict[str, Any]:
+        """Run the scenario; returns its document."""
+        done = launch("run", str(self.scenario), "--out", str(self.place), "--json")
+        return done.document
+
+
+def test_a_job_that_vanishes_between_two_runs_is_lost(tmp_path: Path) -> None:
+    """The last journal says that it was accepted; the run after that is told nothing new."""
+    lasting = Lasting(tmp_path)
+    next(iter(sorted((lasting.spool / "held").iterdir()))).unlink()
+    (found,) = lasting.run()["findings"]
+    assert found["kind"] == "job_lost"
+    assert "job 1 of submitter-0 (of an earlier run) was accepted and held" in found["explanation"]
+    assert lasting.run()["verdict"] == "valid"
+
+
+def test_a_journal_that_was_cut_between_two_runs_is_a_doubt(tmp_path: Path) -> None:
+    """What lies in the spool is more than it tells of."""
+    lasting = Lasting(tmp_path)
+    journal = lasting.spool / "journal"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    kept = next(at for at, line in enumerate(lines) if b"accepted" in line)
+    journal.write_bytes(b"".join(lines[:kept]))
+    document = lasting.run()
+    assert document["verdict"] == "undecided"
+    assert "3 of the jobs that lie there do not lie where it says" in document["doubts"][0]

@@ -12,7 +12,9 @@ from pathlib import Path
 IPC_NOWAIT = 0o4000
 SEM_UNDO = 0x1000
 _PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
 _NANOSECONDS = 1_000_000_000
 
 
@@ -94,9 +96,25 @@ def command_line() -> ctypes.Array[ctypes.c_char]:
     return (ctypes.c_char * (end - start)).from_address(start)
 
 
-def prctl_adopt_orphans() -> None:
-    """Have descendants whose parents have ended become this process's children (prctl(2))."""
-    if _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+def prctl_adopt_orphans(adopt: bool = True) -> bool:
+    """Have descendants whose parents have ended become this process's children (prctl(2)).
+
+    Or no more, without ``adopt``. Returns whether it was so before.
+    """
+    before = ctypes.c_int()
+    asked = _libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.addressof(before), 0, 0, 0)
+    if asked != 0 or _libc.prctl(_PR_SET_CHILD_SUBREAPER, int(adopt), 0, 0, 0) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return bool(before.value)
+
+
+def prctl_dumpable(allowed: bool) -> None:
+    """Say whether others of the same user may look into this process (prctl(2), ptrace(2)).
+
+    Where they may not, what /proc shows of it belongs to root. exec sets it back.
+    """
+    if _libc.prctl(_PR_SET_DUMPABLE, int(allowed), 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
 

@@ -49,7 +49,7 @@ def facts(options: Options) -> Facts:
         order="not promised; about first come on Linux, and who finds it free overtakes",
         limits="room in /dev/shm",
         persists="until it is unlinked and nobody has it open, or the machine reboots",
-        named="a POSIX IPC name, which Python hands on with the object: here any program is told it",
+        named="a POSIX IPC name: Python hands it on with the object, the lab tells it to programs",
     )
 
 

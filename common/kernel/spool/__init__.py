@@ -45,5 +45,7 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cancel": (CANCELED, (PENDING, HELD, PROCESSING, STOPPED)),
 }
 DONE = {"hold": "held", "release": "released", "cancel": "canceled"}
+# Who moves jobs from `run.py jobs`, as the journal names it before the pid.
+BY_HAND = "the shell"
 # 0 is normal, as for a channel; higher is more urgent.
 LARGEST_PRIORITY = 9

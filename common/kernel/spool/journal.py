@@ -110,6 +110,22 @@ def read(path: Path, size: int | None = None) -> list[Line]:
     return [line for line in lines if line is not None]
 
 
+def flaws(path: Path, size: int | None = None) -> list[str]:
+    """Return what is wrong with the journal of a run that is over, whose length was ``size``."""
+    text = path.read_bytes()
+    told = []
+    if size is not None and len(text) < size:
+        told.append(f"it was {size:,} bytes long, and {len(text):,} are left")
+    *lines, rest = text[:size].split(b"\n")
+    unreadable = sum(_parsed(line) is None for line in lines) + bool(rest)
+    if unreadable:
+        told.append(f"{unreadable:,} of its lines cannot be read")
+    # Each bears the time at which it was written.
+    if doubled := len(lines) - len(set(lines)):
+        told.append(f"{doubled:,} of its lines are there twice")
+    return told
+
+
 def _parsed(line: bytes) -> Line | None:
     try:
         found = json.loads(line)

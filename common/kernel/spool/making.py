@@ -9,7 +9,7 @@ import stat
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from common.errors import KernelObjectError, NotPermitted
+from common.errors import KernelObjectError, NotPermitted, StoredRunError
 from common.kernel import limits
 from common.kernel.spool import HELD, INCOMING, PENDING, PROCESSING, STATES, STOPPED, journal
 from common.kernel.spool import entry as entries
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # In the spool's directory; the run that has it locked is the only one that uses the spool.
 HOLD = "run"
+# What a journal begins with: the jobs that lay there, and those that should have.
+FOUND, MISSING = "found", "missing"
 UNFINISHED = (PENDING, HELD, PROCESSING, STOPPED)
 # Of a job's name, what counts the jobs of one process.
 _SEQUENCE = 0xFFFFFFFF
@@ -34,7 +36,8 @@ def make(
 
     ``relative`` is its path where it outlives the run, below ``maker.base``. Its address is
     ``options`` and ``path``, ``journal``, ``jobs`` and ``news`` (the doors' keys), ``base`` (no
-    place in line is behind it yet) and ``first`` (the first number of a job that none has had).
+    place in line is behind it yet), ``first`` (the first number of a job that none has had) and
+    ``doubts`` (in what the last run's journal and what lies there do not agree).
     Raises ``KernelObjectError``, ``ObjectExists`` when another run has it, and ``MachineError``.
     """
     path = run_dir / "spool" if relative is None else _inside(relative, maker.base)
@@ -84,6 +87,8 @@ def _take_over(
 ) -> dict[str, Any]:
     before = path / journal.NAME
     old = os.open(before, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC) if before.exists() else None
+    said: dict[int, Entry] = {}
+    doubts: list[str] = []
     try:
         if old is not None:
             # A person at the shell may just be moving a job.
@@ -91,6 +96,7 @@ def _take_over(
             last = journal.Journal(old, path).last()
             if last is not None:
                 redo(directory, last)
+            said, doubts = _said(before)
         for left in (path / INCOMING).iterdir():
             # Nobody was told that it is accepted.
             left.unlink()
@@ -98,7 +104,15 @@ def _take_over(
         unfinished = sorted(
             (each for each in found if each.state in UNFINISHED), key=lambda each: each.place
         )
-        sequences = [each.item & _SEQUENCE for each in found]
+        there = {each.item for each in found}
+        # A finished one may be cleared away; these are accepted, and nobody printed them.
+        missing = [
+            each for each in said.values() if each.state in UNFINISHED and each.item not in there
+        ]
+        astray = sum(said.get(each.item) != each for each in unfinished)
+        if astray:
+            doubts.append(f"{astray:,} of the jobs that lie there do not lie where it says")
+        sequences = [each.item & _SEQUENCE for each in (*found, *missing)]
         address = {
             **options,
             "path": str(path),
@@ -106,11 +120,27 @@ def _take_over(
             "news": maker.sysv_sem(SHUT),
             "base": max((each.line for each in unfinished), default=0) + 1,
             "first": max(sequences, default=0) + 1,
+            "doubts": doubts,
         }
-        return _begin(path, run_dir, address, unfinished)
+        return _begin(path, run_dir, address, unfinished, missing)
     finally:
         if old is not None:
             os.close(old)
+
+
+def _said(path: Path) -> tuple[dict[int, Entry], list[str]]:
+    """Return where each job lies by the journal of the last run, and what is wrong with that."""
+    try:
+        lines = journal.read(path)
+    except StoredRunError:
+        return {}, ["it cannot be read"]
+    said = {}
+    for line in lines:
+        entry = entries.parse(str(line.get("to")))
+        # What was missed when the last run began is told already.
+        if entry is not None and line.get("why") != MISSING:
+            said[entry.item] = entry
+    return said, journal.flaws(path)
 
 
 def _settle(path: Path) -> int:
@@ -130,8 +160,9 @@ def _settle(path: Path) -> int:
 
 
 def _begin(
-    path: Path, run_dir: Path, address: dict[str, Any], unfinished: list[Entry]
-) -> dict[str, Any]:
+    path: Path, run_dir: Path, address: dict[str, Any], unfinished: list[Entry],
+    missing: list[Entry],
+) -> dict[str, Any]:  # fmt: skip
     """Put a new journal in the place of the old one; its second name is in the run's directory."""
     new = path / f"{journal.NAME}.new"
     new.unlink(missing_ok=True)
@@ -141,8 +172,9 @@ def _begin(
         address["journal"] = {"path": str(path / journal.NAME), "inode": inode, "shown": ""}
         writing = journal.Journal(fd, path)
         writing.append({"spool": address})
-        for each in unfinished:
-            line = {"job": each.item, "from": "", "to": each.path, "who": "", "why": "found"}
+        for each in (*unfinished, *missing):
+            why = MISSING if each in missing else FOUND
+            line = {"job": each.item, "from": "", "to": each.path, "who": "", "why": why}
             writing.append({**line, "at": 0, "pages": _pages(path / each.path)})
         writing.sync()
     finally:

@@ -28,6 +28,8 @@ from common.kernel.waits import Wait
 
 # Who waits looks at least so often (s): a printer may have died, and nobody told.
 LOOK = 1.0
+# Why a job is aborted whose file was damaged: with its reason behind it.
+UNREADABLE = "its file cannot be read"
 READY, STOPPED, GONE = "ready", "stopped", "gone"
 
 
@@ -161,7 +163,7 @@ class Spool(Moves):
                 raise KernelObjectError(f"there is no job {item:x} in the spool")
             if found.state not in possible:
                 raise KernelObjectError(
-                    f"job {item:x} is {found.state}: it cannot be {DONE[verb]}",
+                    f"{self._called(found)} is {found.state}: it cannot be {DONE[verb]}",
                     f"{verb} goes with jobs that are {' or '.join(possible)}",
                 )
             return found, self.move(found, state, f"{verb} by {self.who}", sync=True)
@@ -207,6 +209,14 @@ class Spool(Moves):
             else:
                 due.append(int(each.tail))
         return min(due, default=None), others
+
+    def _called(self, entry: Entry) -> str:
+        """Return the name of a job for people: who made it, and its number there."""
+        try:
+            body = self.body(entry)
+            return f"job {body['number']} of {body['owner']}"
+        except (KernelObjectError, KeyError):
+            return f"job {entry.item:x}"
 
     def _have_on_disk(self, item: int) -> None:
         # Whoever accepted it may have been killed before it was, and did not say so.

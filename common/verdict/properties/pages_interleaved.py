@@ -10,9 +10,10 @@ import numpy as np
 from common.history.case import Case
 from common.history.merge import Positions
 from common.history.operations import Effect
+from common.scenario.groups import PLAIN
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
-from common.verdict.paper import Page, pages_of, unlike
+from common.verdict.paper import Page, checksums, pages_of, unlike
 from common.verdict.wording import many
 
 
@@ -36,7 +37,10 @@ def check(case: Case) -> Result:
         doubt = "the paper is missing: nothing says in which order its pages lie"
         return Result(doubts=[doubt] if len(pages) else [])
     printed = pages_of(case.paper_lines)
-    doubts = unlike(case, "the paper", printed, pages)
+    cut_off = _cut_off(case, pages)
+    doubts = unlike(
+        case, "the paper", case.paper_lines, pages, checksums(case), cut_off, own=False
+    )
     runs = runs_of(printed)
     pieces: dict[int, list[int]] = {}
     for number, run in enumerate(runs):
@@ -62,23 +66,47 @@ def check(case: Case) -> Result:
 def runs_of(pages: Sequence[Page]) -> list[Run]:
     """Return the contiguous runs of the pages on a paper, from top to bottom."""
     runs: list[Run] = []
-    for item, _, line in pages:
-        if runs and runs[-1].item == item:
-            runs[-1] = runs[-1]._replace(last=line)
+    for page in pages:
+        if runs and runs[-1].item == page.item:
+            runs[-1] = runs[-1]._replace(last=page.line)
         else:
-            runs.append(Run(item, line, line))
+            runs.append(Run(page.item, page.line, page.line))
     return runs
 
 
 def _own_papers(case: Case, pages: Positions) -> list[str]:
     """Compare the paper of each process that printed with its own records."""
     doubts = []
+    given = checksums(case)
     cuts = np.searchsorted(pages, case.history.bounds).tolist()
-    for which, process in enumerate(case.history.processes):
-        recorded = pages[cuts[which] : cuts[which + 1]]
-        lines = case.own_papers.get(process.name, [])
-        doubts += unlike(case, f"the paper of {process.name}", pages_of(lines), recorded)
+    recorded = {
+        process.name: pages[cuts[which] : cuts[which + 1]]
+        for which, process in enumerate(case.history.processes)
+    }
+    nothing = np.empty(0, np.int64)
+    for process in case.outcome.processes:
+        if process.level == PLAIN:
+            continue
+        mine, lines = recorded.get(process.name, nothing), case.own_papers.get(process.name, [])
+        doubts += unlike(
+            case, f"the paper of {process.name}", lines, mine, given, process.phase != "done",
+            own=True,
+        )  # fmt: skip
     return doubts
+
+
+def _cut_off(case: Case, pages: Positions) -> int:
+    """Return how many of those that print were cut off: who never did so has their role."""
+    names = {case.process(int(cut)) for cut in _firsts(case, pages)}
+    every = case.outcome.processes
+    roles = {process.role for process in every if process.name in names}
+    return sum(each.phase != "done" and (each.role in roles or not roles) for each in every)
+
+
+def _firsts(case: Case, pages: Positions) -> Positions:
+    """Return the first of ``pages`` of each process that has one."""
+    who = np.searchsorted(case.history.bounds, pages, side="right")
+    return pages[np.unique(who, return_index=True)[1]]
 
 
 def _instance(case: Case, pages: Positions, runs: list[Run], pieces: list[int]) -> Instance:

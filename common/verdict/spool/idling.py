@@ -59,6 +59,9 @@ def _waiting(replay: Replay) -> Iterator[Span]:
     """Yield when each job was pending."""
     gate, ended = replay.case.outcome.gate_ns, replay.case.outcome.ended_ns
     for item, way in replay.ways.items():
+        if item in replay.gone:
+            # It did not wait: it was not there.
+            continue
         ends = [move.at for move in way[1:]] + [ended]
         for move, end in zip(way, ends, strict=True):
             if move.after.state == PENDING:

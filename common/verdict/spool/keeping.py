@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from common.history.case import Case
-from common.kernel.spool import COMPLETED
+from common.kernel.spool import ABORTED, COMPLETED
+from common.kernel.spool.making import MISSING
+from common.kernel.spool.spool import UNREADABLE
 from common.verdict.delivery import traffic
 from common.verdict.evidence import Result, finding, instance
 from common.verdict.finding import Instance
+from common.verdict.spool import belief
 from common.verdict.spool.replay import Replay
 from common.verdict.spool.summary import summary
 from common.verdict.wording import many, were
@@ -18,14 +21,15 @@ def lost(case: Case) -> Result:
     """Return the accepted jobs that are nowhere, or completed and not whole on the paper.
 
     A job that is aborted, or still in the spool, is not lost: the spool has it, and the measures
-    (``spool``) say how it stands.
+    (``spool``) say how it stands. Aborted because its file was damaged, it is lost.
     """
     replay = Replay(case)
     jobs = traffic(case)
     told = _told_lost(replay, set(jobs.items(jobs.offers).tolist()))
     measures = {"jobs_lost": len(told), "spool": summary(replay)}
+    doubts = belief.doubts(replay)
     if not told:
-        return Result(measures=measures)
+        return Result(doubts=doubts, measures=measures)
     every = [
         instance(case, 1.0, sentence, jobs.first(item, jobs.offers))
         for item, sentence in told.items()
@@ -35,7 +39,7 @@ def lost(case: Case) -> Result:
     found = finding(
         "job_lost", len(every), float(len(every)), (every[0], every[0], every[-1]), lead
     )
-    return Result([found], measures=measures)
+    return Result([found], doubts, measures)
 
 
 def _told_lost(replay: Replay, offered: set[int]) -> dict[int, str]:
@@ -46,10 +50,20 @@ def _told_lost(replay: Replay, offered: set[int]) -> dict[int, str]:
         name, states = replay.name(item), replay.final.get(item, [])
         if not states:
             last = way[-1]
+            if len(way) == 1 and last.why == MISSING:
+                told[item] = (
+                    f"{name} was accepted and {last.after.state} when that run had ended; when this "
+                    "one began it lay nowhere in the spool."
+                )
+                continue
             told[item] = (
                 f"{name} was accepted; the last that the journal says is that {last.who or 'it'} "
                 f"moved it to {last.after.state} ({last.why}), and it lies nowhere in the spool."
             )
+        elif states[0]["state"] == ABORTED and way[-1].why.startswith(UNREADABLE):
+            # Once at most may be not at all.
+            if not replay.at_most_once:
+                told[item] = f"{name} was accepted, and was aborted since {way[-1].why}."
         elif states[0]["state"] == COMPLETED:
             missing = _missing(replay, item)
             if missing:

@@ -17,6 +17,10 @@ def illegal(case: Case) -> list[Instance]:
     """Return the moves that no job may make, and the jobs that lie where no move put them."""
     replay = Replay(case)
     told = [*_wrong_moves(replay), *_misplaced(replay)]
+    told += [
+        f"{replay.name(item)} lies on a paper, and nobody had accepted it."
+        for item in sorted(replay.copies.keys() - replay.ways.keys())
+    ]
     if replay.garbled:
         told.append(f"{many(replay.garbled, 'line')} of the spool's journal cannot be read.")
     return [Instance(1.0, sentence) for sentence in told]
@@ -79,7 +83,7 @@ def reordered(case: Case) -> Result:
                     f"{move.who} took {replay.name(move.item)} while {replay.name(first.item)}, "
                     f"which {why}, was pending."
                 )
-        if move.after.state == PENDING:
+        if move.after.state == PENDING and move.item not in replay.gone:
             line[move.item] = move.after
         else:
             line.pop(move.item, None)

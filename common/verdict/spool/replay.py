@@ -87,6 +87,14 @@ class Replay:
         """Return the state of a job in the end, by the journal."""
         return self.ways[item][-1].after.state
 
+    @cached_property
+    def gone(self) -> set[int]:
+        """The jobs that the journal knows and that lay nowhere in the end: nobody could take them.
+
+        When each vanished nobody knows.
+        """
+        return self.ways.keys() - self.final.keys()
+
     def found(self, item: int) -> bool:
         """Tell whether a job lay in the spool when the run began."""
         return item in self.ways and self.ways[item][0].found

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from common.kernel.spool import ABORTED, FINAL, STATES
+from common.kernel.spool import ABORTED, BY_HAND, CANCELED, FINAL, STATES
 from common.verdict.spool.replay import Replay
 from common.verdict.wording import many, were
 
@@ -18,14 +18,17 @@ def summary(replay: Replay) -> dict[str, Any]:
     """Return the figures of a spool, and sentences for people (``told``).
 
     ``accepted`` in this run and ``found`` from earlier ones, ``states`` in the end, jobs that were
-    ``printed_again`` and their ``extra_copies``; ``aborted`` and ``left`` are the jobs themselves.
+    ``printed_again`` and their ``extra_copies``, those ``unaccepted``, which their senders were told;
+    ``aborted`` and ``left`` are the jobs themselves.
     """
     found = [item for item in replay.ways if replay.found(item)]
-    states = {item: replay.state(item) for item in replay.ways}
+    # Of a lost one the journal's last word is not true.
+    states = {item: replay.state(item) for item in replay.ways if item not in replay.gone}
     again = [item for item in replay.ways if replay.printed(item) > 1]
     aborted = [item for item, state in states.items() if state == ABORTED]
     left = [item for item, state in states.items() if state not in FINAL]
     counts = Counter(states.values())
+    unaccepted = _refusals(replay)
     return {
         "promise": replay.spool.address["promise"],
         "accepted": len(replay.ways) - len(found),
@@ -33,16 +36,35 @@ def summary(replay: Replay) -> dict[str, Any]:
         "states": {state: counts[state] for state in STATES if counts[state]},
         "printed_again": len(again),
         "extra_copies": sum(replay.printed(item) - 1 for item in again),
+        "unaccepted": sum(count for count, _ in unaccepted),
         "aborted": aborted,
         "left": left,
-        "told": [*_found(replay, found, states), *_again(replay, again),
-                 *_aborted(replay, aborted), *_left(replay, left, states)],
+        "told": [*_unaccepted(replay, unaccepted), *_found(replay, found, states), *_again(replay, again),
+                 *_aborted(replay, aborted), *_canceled(replay), *_left(replay, left, states)],
     }  # fmt: skip
+
+
+def _refusals(replay: Replay) -> list[tuple[int, str]]:
+    """Return how many jobs of each sender were not accepted, and why the first was not."""
+    summaries = [process.summary for process in replay.case.outcome.processes]
+    found = [(each.get("unaccepted"), str(each.get("why_not", ""))) for each in summaries]
+    return [(count, why) for count, why in found if type(count) is int and count > 0]
+
+
+def _unaccepted(replay: Replay, refusals: list[tuple[int, str]]) -> Iterable[str]:
+    count = sum(each for each, _ in refusals)
+    if count:
+        total = count + len(replay.ways) - sum(replay.found(item) for item in replay.ways)
+        why = next((f": {why}" for _, why in refusals if why), "")
+        yield (
+            f"{count:,} of {many(total, 'job')} {were(count)} not accepted, and their senders know "
+            f"it{why}"
+        )
 
 
 def _found(replay: Replay, found: list[int], states: dict[int, str]) -> Iterable[str]:
     if found:
-        over = sum(states[item] in FINAL for item in found)
+        over = sum(states.get(item) in FINAL for item in found)
         yield (
             f"{many(len(found), 'job')} of an earlier run lay in the spool; {over} of them "
             f"{were(over)} finished in this one"
@@ -64,6 +86,14 @@ def _aborted(replay: Replay, aborted: list[int]) -> Iterable[str]:
             f"{many(len(aborted), 'job')} {were(len(aborted))} aborted: "
             f"{_names(replay, aborted)}; the first: {why}"
         )
+
+
+def _canceled(replay: Replay) -> Iterable[str]:
+    count = sum(
+        move.after.state == CANCELED and move.who.startswith(BY_HAND) for move in replay.moves
+    )
+    if count:
+        yield f"{many(count, 'job')} {were(count)} canceled by hand"
 
 
 def _left(replay: Replay, left: list[int], states: dict[int, str]) -> Iterable[str]:
