@@ -40,7 +40,7 @@ def unpassed(case: Case, systems: Mapping[str, System], passed: Iterable[Passed]
         if process.program is None or process.plain or not begins or not {READ, WRITE} <= {*steps}:
             continue
         operations = _operations(by_process.get(process.name, []), begins)
-        told = _beyond(_updates(case, process), operations)
+        told = beyond(_updates(case, process), operations)
         if told:
             return f"{process.name} {told}"
     return ""
@@ -71,7 +71,7 @@ def _updates(case: Case, process: ProcessPlan) -> list[int]:
     return found
 
 
-def _beyond(updates: list[int], operations: list[list[Passed]]) -> str:
+def beyond(updates: list[int], operations: list[list[Passed]]) -> str:
     """Return which of ``updates`` did not pass the steps of its operation, in words."""
     if len(updates) > len(operations):
         began = many(len(operations), "operation")

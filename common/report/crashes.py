@@ -139,6 +139,8 @@ def crash_text(document: dict[str, Any]) -> str:
     # The runs of the first one are kept.
     for each in shown[:1]:
         lines += [f"  {_where(each)}: shows what the variant promises", *_explained(each)]
+    if document["interrupted"]:
+        lines.append(f"  interrupted by signal {document['interrupted']}: told as far as it came")
     word = "as promised" if document["as_promised"] else "not as promised"
     paint_as = "valid" if document["as_promised"] else "anomaly"
     lines.append(

@@ -14,6 +14,7 @@ import dataclasses
 import itertools
 import json
 import shutil
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -82,6 +83,9 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
             done = sweep.kills >= (arguments.times or 1)
             if sweep.interrupted or done or not sweep.kills:
                 break
+    except KeyboardInterrupt:
+        # It came between two runs: what was seen so far is told all the same.
+        sweep.interrupted = signal.SIGINT
     finally:
         progress.clear()
         sweep.tidy()
@@ -232,5 +236,6 @@ class _Sweep:
             "conserved": sum(point["conserved"] is not False for point in self.points),
             "steps": steps_of(self.points),
             "points": self.points,
+            "interrupted": self.interrupted or None,
             "as_promised": not harmed and (shown or expect.verdict == "valid"),
         }

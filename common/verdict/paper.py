@@ -145,7 +145,7 @@ def _foreign(case: Case, lines: Sequence[str], pages: Sequence[Page]) -> list[st
     told = []
     others = len(lines) - 1 - sum(page.text is not None for page in pages)
     if others > 0:
-        told.append(f"{many(others, 'line')} that are no page")
+        told.append(f"{many(others, 'line')} that {'is' if others == 1 else 'are'} no page")
     if lines and lines[-1]:
         told.append("its last line has no end")
     return told

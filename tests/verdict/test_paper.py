@@ -109,7 +109,7 @@ def test_a_line_in_front_of_a_page_is_a_doubt(tmp_path: Path) -> None:
     paper = scene.directory / "paper-printer-1.txt"
     (line,) = lines("a1")
     paper.write_text(f"rubbish\n{line}\n")
-    told = "1 page not where they were recorded, 1 line that are no page"
+    told = "1 page not where they were recorded, 1 line that is no page"
     assert doubts_of(scene) == told
     paper.write_text(f"rubbish{line}\n")
     assert doubts_of(scene) == told

@@ -14,7 +14,8 @@ def test_each_check_is_told_before_it_begins(tmp_path: Path) -> None:
     told: list[tuple[str, int, int]] = []
     judge(scene.case(), lambda *each: told.append(each))
     names = [name for name, _, _ in told]
-    beside = ["balance", "completeness", "handling", "sheet", "sightings", "recoveries"]
+    beside = ["balance", "completeness", "handling", "outcome", "refusals", "sheet", "sightings"]
+    beside.append("recoveries")
     assert names == ["measure", *kinds.names(kinds.PROPERTIES), *beside]
     assert [(done, of) for _, done, of in told] == [(n, len(names)) for n in range(len(names))]
 

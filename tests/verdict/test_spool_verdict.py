@@ -359,8 +359,9 @@ def test_a_page_of_a_job_that_nobody_submitted_is_found(once_or_more: Stored) ->
     """The spool never accepted it."""
     paper = once_or_more.paper_of(1)
     paper.write_text(paper.read_text() + "[job 000000000063 page 1/1] abc\n")
-    assert "job 99 of submitter-0 lies on a paper, and nobody had accepted it" in (
-        once_or_more.found()["job_corrupted"]
+    assert (
+        "job 99 of submitter-0 lies on a paper, and nobody had accepted it"
+        in (once_or_more.found()["job_corrupted"])
     )
 
 

@@ -38,9 +38,7 @@ def check(case: Case) -> Result:
         return Result(doubts=[doubt] if len(pages) else [])
     printed = pages_of(case.paper_lines)
     cut_off = _cut_off(case, pages)
-    doubts = unlike(
-        case, "the paper", case.paper_lines, pages, checksums(case), cut_off, own=False
-    )
+    doubts = unlike(case, "the paper", case.paper_lines, pages, checksums(case), cut_off, own=False)
     runs = runs_of(printed)
     pieces: dict[int, list[int]] = {}
     for number, run in enumerate(runs):

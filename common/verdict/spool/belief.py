@@ -1,4 +1,4 @@
-"""May the journal of a spool be believed? Whatever was cut off it, or written into it, is a doubt."""
+"""May the journal of a spool be believed? What was cut off it, or written into it, is a doubt."""
 
 from __future__ import annotations
 

@@ -59,12 +59,10 @@ def _waiting(replay: Replay) -> Iterator[Span]:
     """Yield when each job was pending."""
     gate, ended = replay.case.outcome.gate_ns, replay.case.outcome.ended_ns
     for item, way in replay.ways.items():
-        if item in replay.gone:
-            # It did not wait: it was not there.
-            continue
         ends = [move.at for move in way[1:]] + [ended]
         for move, end in zip(way, ends, strict=True):
-            if move.after.state == PENDING:
+            # One that has vanished did not wait: it was not there.
+            if move.after.state == PENDING and not replay.vanished(move):
                 # What was there before anybody could take it waits from the gate on.
                 yield Span(max(move.at, gate), end, replay.name(item))
 

@@ -52,8 +52,8 @@ def _told_lost(replay: Replay, offered: set[int]) -> dict[int, str]:
             last = way[-1]
             if len(way) == 1 and last.why == MISSING:
                 told[item] = (
-                    f"{name} was accepted and {last.after.state} when that run had ended; when this "
-                    "one began it lay nowhere in the spool."
+                    f"{name} was accepted and {last.after.state} when that run had ended; when "
+                    "this one began it lay nowhere in the spool."
                 )
                 continue
             told[item] = (

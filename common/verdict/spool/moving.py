@@ -83,7 +83,7 @@ def reordered(case: Case) -> Result:
                     f"{move.who} took {replay.name(move.item)} while {replay.name(first.item)}, "
                     f"which {why}, was pending."
                 )
-        if move.after.state == PENDING and move.item not in replay.gone:
+        if move.after.state == PENDING and not replay.vanished(move):
             line[move.item] = move.after
         else:
             line.pop(move.item, None)

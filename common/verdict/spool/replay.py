@@ -89,11 +89,12 @@ class Replay:
 
     @cached_property
     def gone(self) -> set[int]:
-        """The jobs that the journal knows and that lay nowhere in the end: nobody could take them.
-
-        When each vanished nobody knows.
-        """
+        """The jobs that the journal knows and that lay nowhere in the end."""
         return self.ways.keys() - self.final.keys()
+
+    def vanished(self, move: Move) -> bool:
+        """Tell whether a job has vanished from where this move put it; when, nobody knows."""
+        return move.item in self.gone and move is self.ways[move.item][-1]
 
     def found(self, item: int) -> bool:
         """Tell whether a job lay in the spool when the run began."""

@@ -18,8 +18,8 @@ def summary(replay: Replay) -> dict[str, Any]:
     """Return the figures of a spool, and sentences for people (``told``).
 
     ``accepted`` in this run and ``found`` from earlier ones, ``states`` in the end, jobs that were
-    ``printed_again`` and their ``extra_copies``, those ``unaccepted``, which their senders were told;
-    ``aborted`` and ``left`` are the jobs themselves.
+    ``printed_again`` and their ``extra_copies``, and how many were ``unaccepted``, as their senders
+    know; ``aborted`` and ``left`` are the jobs themselves.
     """
     found = [item for item in replay.ways if replay.found(item)]
     # Of a lost one the journal's last word is not true.
@@ -39,7 +39,8 @@ def summary(replay: Replay) -> dict[str, Any]:
         "unaccepted": sum(count for count, _ in unaccepted),
         "aborted": aborted,
         "left": left,
-        "told": [*_unaccepted(replay, unaccepted), *_found(replay, found, states), *_again(replay, again),
+        "told": [*_unaccepted(replay, unaccepted), *_found(replay, found, states),
+                 *_again(replay, again),
                  *_aborted(replay, aborted), *_canceled(replay), *_left(replay, left, states)],
     }  # fmt: skip
 
