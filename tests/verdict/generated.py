@@ -6,6 +6,7 @@ with a run, a test puts there itself.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
@@ -16,6 +17,9 @@ from common.verdict.finding import Finding, Verdict
 from exchange.operations import READ_ROW, SELL, SET_RATES
 from spooler.operations import PAGE, PASS, PRINT, PUT, TAKE
 from tests.verdict.scenes import GRAIN, RATES, Scene, item, queue
+
+# What each page says.
+TEXT = "text"
 
 
 def harm(verdict: Verdict) -> dict[str, Finding]:
@@ -143,7 +147,7 @@ class Office:
             for who in ("closer-1", "closer-2"):
                 self.trade(who, self.name(1), row, self.times(who, 5, 9))
         for who, outcome in self.scene.outcomes.items():
-            outcome.summary = dict(self.counts.get(who, {}))
+            outcome.summary = {"seconds": 0.0} | self.counts.get(who, {})
             if who in self.purses:
                 outcome.summary["balance"] = self.purses[who]
         self.final = [
@@ -240,6 +244,10 @@ class Shop:
         maker = self.load.orders[job].maker
         return item(maker, sum(each.maker == maker for each in self.load.orders[: job + 1]))
 
+    def checksum(self, job: int) -> float:
+        """Return the checksum of what stands on each page of a job."""
+        return float(zlib.crc32(TEXT.encode() + self.item(job).to_bytes(8, "little")))
+
     def takes(self) -> list[int]:
         """Return the places in ``events`` at which a job is taken."""
         return [at for at, (what, _) in enumerate(self.events) if what == "take"]
@@ -264,7 +272,7 @@ class Shop:
             lefts[who] = at + after
             self.scene.job(
                 who, code, self.item(job), (begin, begin, at + after), channel=channel, body=body,
-                priority=order.urgent,
+                declared=self.checksum(job), priority=order.urgent,
             )  # fmt: skip
             if what not in ("", "again"):
                 mine = counts.setdefault(who, {})
@@ -272,11 +280,11 @@ class Shop:
 
         first = True
         for slot, (event, job) in enumerate(self.events, start=1):
-            order, at, body = self.load.orders[job], 1000 * slot, 7.0
+            order, at, body = self.load.orders[job], 1000 * slot, self.checksum(job)
             if event == "put":
                 act(f"producer-{order.maker}", PUT, at, order.after, order.before, "placed")
                 continue
-            body = 8.0 if job in self.damaged else 7.0
+            body = self.checksum(job) + (job in self.damaged)
             printer = f"printer-{order.printer}"
             # Whoever takes the first job has been waiting for it: there was something to wait for.
             before = 0 if self.punctual else at if first else order.before
@@ -295,7 +303,7 @@ class Shop:
                 counts.setdefault(printer, {}).setdefault("printed", 0)
                 counts[printer]["printed"] += 1
         for who, outcome in self.scene.outcomes.items():
-            outcome.summary = dict(counts.get(who, {}))
+            outcome.summary = {"seconds": 0.0} | counts.get(who, {})
 
     def _print(self, printer: str, job: int, at: int, body: float) -> None:
         assert self.scene.paper is not None
@@ -303,5 +311,7 @@ class Shop:
         for page in range(1, pages + 1):
             times = (at + 10 * page,) * 2 + (at + 10 * page + 5,)
             self.scene.record(printer, PAGE, 0, times, (page, float(pages), 0.0, 9.0), name)
-            self.scene.paper.append(f"[job {name:012x} page {page}/{pages}] text")
-        self.scene.job(printer, PRINT, name, (at, at, at + 90), body=body)
+            self.scene.paper.append(f"[job {name:012x} page {page}/{pages}] {TEXT}")
+        self.scene.job(
+            printer, PRINT, name, (at, at, at + 90), body=body, declared=self.checksum(job)
+        )
