@@ -78,7 +78,7 @@ def test_a_process_that_dies_ends_the_walk(walking: Walking) -> None:
     """The schedules before it stand, and none in which it was missing is counted."""
     os.kill(walking.pids[1], signal.SIGKILL)
     document = walked(walking)
-    assert document["broken"] == "trader-1 died"
+    assert document["broken"] == "trader-1 was killed by signal 9 (Killed)"
     assert document["findings"] == {}
     assert len(document["outcomes"]) == 1
 
@@ -147,7 +147,8 @@ def test_a_process_that_dies_in_a_game_is_a_crash(tmp_path: Path) -> None:
     os.kill(record.HEADER.unpack(history.read_bytes()[: record.HEADER.size])[3], signal.SIGKILL)
     out, err = game.communicate("1\nu\nr\n", timeout=SECONDS)
     assert "Traceback" not in err, err
-    assert "ten-0 died: nothing can be undone any more" in out
+    assert "ten-0 was killed by signal 9 (Killed)" in out
+    assert "nothing can be undone any more" in out
     assert "process_crashed × 1" in out
     assert "POUND       stock 100 -> 93" in out
     assert "deadlock" not in out

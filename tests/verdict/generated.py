@@ -6,7 +6,6 @@ with a run, a test puts there itself.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 
 from hypothesis import strategies as st
@@ -16,10 +15,7 @@ from common.verdict import linearizability
 from common.verdict.finding import Finding, Verdict
 from exchange.operations import READ_ROW, SELL, SET_RATES
 from spooler.operations import PAGE, PASS, PRINT, PUT, TAKE
-from tests.verdict.scenes import GRAIN, RATES, Scene, item, queue
-
-# What each page says.
-TEXT = "text"
+from tests.verdict.scenes import GRAIN, RATES, TEXT, Scene, checksum, item, queue
 
 
 def harm(verdict: Verdict) -> dict[str, Finding]:
@@ -246,7 +242,7 @@ class Shop:
 
     def checksum(self, job: int) -> float:
         """Return the checksum of what stands on each page of a job."""
-        return float(zlib.crc32(TEXT.encode() + self.item(job).to_bytes(8, "little")))
+        return checksum(self.item(job))
 
     def takes(self) -> list[int]:
         """Return the places in ``events`` at which a job is taken."""

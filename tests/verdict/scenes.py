@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from common.history.case import Case
 from common.history.outcome import Outcome, ProcessOutcome
 from common.history.record import HELD_FIRST, HELD_LAST, NO_LOCK, OBJECT, TABLE_LOCK
 from common.history.recorder import Recorder
+from common.scenario.faults import FaultPlan, Trigger
 from common.scenario.plan import (
     ChannelPlan,
     Deadlines,
@@ -141,8 +143,13 @@ class Scene:
         paper = None if self.paper is None else PaperPlan(Part(self.paper_lock))
         return Plan(
             "test", "test.yaml", "only", 1, ["exchange", "spooler"], table, self.channels, paper,
-            [], processes, Deadlines(), Expect(),
+            [], processes, Deadlines(), Expect(), faults=self.faults(),
         )  # fmt: skip
+
+    def faults(self) -> list[FaultPlan]:
+        """Return a fault for each process that was struck."""
+        struck = [each.name for each in self.outcomes.values() if each.struck is not None]
+        return [FaultPlan("kill", {"signal": "KILL"}, Trigger(name, at=1)) for name in struck]
 
     def case(self, **facts: Any) -> Case:
         """Store the run, read it back and return it; ``facts`` change its outcome."""
@@ -153,6 +160,11 @@ class Scene:
             initial=[[*RATES, self.stock] for _ in self.rows],
             final=[[*pair, stock] for pair, stock in zip(self.rates, self.final, strict=False)],
             paper=None if self.paper is None else "paper.txt",
+            faults=[
+                {"kind": "kill", "process": each.name, "step": "", "number": 0, "at_ns": GATE}
+                for each in self.outcomes.values()
+                if each.struck is not None
+            ],
         )
         for name, value in facts.items():
             setattr(outcome, name, value)
@@ -161,6 +173,15 @@ class Scene:
         store.write_plan(self.directory, self.plan())
         store.write_outcome(self.directory, outcome)
         return store.load_case(self.directory, OPERATIONS)
+
+
+# What each page says, where a scene has pages.
+TEXT = "text"
+
+
+def checksum(job: int) -> float:
+    """Return the checksum of a job that says TEXT."""
+    return float(zlib.crc32(TEXT.encode() + job.to_bytes(8, "little")))
 
 
 def ring(index: int = 0, name: str = "jobs", lock: str = "posix_sem") -> ChannelPlan:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from common.verdict.judge import judge
 from exchange.operations import READ_ROW, SET_RATES
 from spooler.operations import PAGE, PRINT, PUT, TAKE
-from tests.verdict.scenes import GRAIN, RATES, Scene, item, queue
+from tests.verdict.scenes import GRAIN, RATES, TEXT, Scene, checksum, item, queue
 
 
 @dataclass
@@ -112,7 +112,10 @@ def spooled(scene: Scene, jobs: int, breaking: str, at: int) -> None:
         scene.recorder(name)
     order = [item(number % 2, number // 2 + 1) for number in range(jobs)]
     for number, job in enumerate(order):
-        scene.job(f"producer-{number % 2 + 1}", PUT, job, (10 * number,) * 2 + (10 * number + 15,))
+        scene.job(
+            f"producer-{number % 2 + 1}", PUT, job, (10 * number,) * 2 + (10 * number + 15,),
+            body=checksum(job), declared=checksum(job),
+        )  # fmt: skip
     if breaking == "reordered":
         order[at], order[at + 2] = order[at + 2], order[at]
     if breaking == "duplicated":
@@ -122,15 +125,16 @@ def spooled(scene: Scene, jobs: int, breaking: str, at: int) -> None:
         hurt = number == at
         if hurt and breaking == "lost":
             continue
-        body = 8.0 if hurt and breaking == "corrupted" else 7.0
         job = item(9, 9) if hurt and breaking == "invented" else job
+        given = checksum(job)
+        body = given + (hurt and breaking == "corrupted")
         printer = f"printer-{number % 2 + 1}"
-        scene.job(printer, TAKE, job, (now - 110, now - 110, now + 1), body=body)
+        scene.job(printer, TAKE, job, (now - 110, now - 110, now + 1), body=body, declared=given)
         for page in (1, 2):
             stamp = now + page
             scene.record(printer, PAGE, 0, (stamp, stamp, stamp + 1), (page, 2.0, 0, 9), job)
-            scene.paper.append(f"[job {job:012x} page {page}/2] text")
-        scene.job(printer, PRINT, job, (now + 1, now + 2, now + 5), body=body)
+            scene.paper.append(f"[job {job:012x} page {page}/2] {TEXT}")
+        scene.job(printer, PRINT, job, (now + 1, now + 2, now + 5), body=body, declared=given)
     if breaking == "interleaved":
         first = next(n for n in range(len(scene.paper)) if n // 2 == at)
         scene.paper[first + 1], scene.paper[first + 2] = (

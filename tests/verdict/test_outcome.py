@@ -45,7 +45,7 @@ def test_who_was_struck_must_be_named_by_a_fault(tmp_path: Path) -> None:
     scene.outcomes["b"].struck, scene.outcomes["b"].phase = "KILL", "run"
     scene.case(faults=[KILL])
     assert outcome.check(faulty(scene, "kill")) == []
-    scene.case()
+    scene.case(faults=[])
     doubt = "b was struck by KILL, and no fault that struck names it"
     assert outcome.check(faulty(scene, "kill")) == [doubt]
     assert doubt in judge(faulty(scene, "kill")).doubts
