@@ -88,7 +88,9 @@ def test_a_program_has_the_signals_that_a_shell_gives(tmp_path: Path) -> None:
     path.chmod(0o700)
     document = run(tmp_path, ONE.format(key=key()))
     words = printed(document, "theirs-0").split()
-    assert [int(word, 16) for word in words[1::2]] == [0, 0]
+    # Of those behind 31 the C library keeps the first for itself: whoever started us decides.
+    standard = (1 << 31) - 1
+    assert [int(word, 16) & standard for word in words[1::2]] == [0, 0]
 
 
 def test_addresses_of_every_kind_are_told_by_their_entries(tmp_path: Path) -> None:
