@@ -88,3 +88,10 @@ def test_a_variant_may_leave_the_faults_out(loaded: Load, systems: Systems) -> N
     )
     assert len(plan(scenario, "harmed", 1, systems).faults) == 1
     assert plan(scenario, "unharmed", 1, systems).faults == []
+
+
+def test_a_channel_whose_waiters_must_live_is_not_filled(loaded: Load) -> None:
+    """The launcher would be the one that a killed waiter leaves waiting: it is refused."""
+    head = HEAD.replace("{kind: sysv_queue}", "{kind: monitor}")
+    with pytest.raises(ScenarioError, match="could hang who fills it"):
+        loaded(f"{head}faults:\n  - {{kind: fill, channel: c, after: 1}}\n")

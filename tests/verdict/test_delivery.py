@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -242,13 +243,23 @@ def test_a_job_that_nobody_put_into_a_channel_came_from_nowhere_too(tmp_path: Pa
     assert job_corrupted.check(scene.case()).findings == []
 
 
-def test_the_last_job_of_a_killed_producer_may_be_unrecorded(tmp_path: Path) -> None:
-    """It was sent, and its sender died before it could say so; the one after it is an invention."""
+@pytest.mark.parametrize(
+    "end",
+    [
+        {"signal": 9},
+        {"phase": "run", "error": {"kind": "KernelObjectError", "message": "nobody receives"}},
+    ],
+)
+def test_the_last_job_of_a_cut_off_producer_may_be_unrecorded(
+    end: dict[str, Any], tmp_path: Path
+) -> None:
+    """It was sent, and its sender died or failed before it said so; the next is an invention."""
     scene = spooler(tmp_path)
     scene.job("producer-1", PUT, item(0, 1), (0, 10, 30))
     scene.job("consumer-1", TAKE, item(0, 2), (40, 50, 60))
     assert job_corrupted.check(scene.case()).findings[0].count == 1
-    scene.outcomes["producer-1"].signal = 9
+    for name, value in end.items():
+        setattr(scene.outcomes["producer-1"], name, value)
     assert job_corrupted.check(scene.case()).findings == []
     scene.job("consumer-1", TAKE, item(0, 3), (70, 80, 90))
     assert job_corrupted.check(scene.case()).findings[0].count == 1

@@ -43,6 +43,9 @@ def check(options: Options, values: Mapping[str, Any]) -> dict[str, str]:
     module = kinds.load(kinds.CHANNELS, channel.kind)
     if not module.facts(module.Options(**channel.options)).bounded:
         return {"channel": f"a {channel.kind} is never full"}
+    if getattr(module, "WAITERS_MUST_LIVE", False):
+        # Whoever is killed in a wait for a condition variable leaves who signals it waiting.
+        return {"channel": f"a {channel.kind} could hang who fills it from outside"}
     if hasattr(module, "descriptors") and channel.kind not in ("unix_stream", "unix_seqpacket"):
         return {"channel": f"a {channel.kind} has no name: nobody from outside can fill it"}
     return {}

@@ -72,10 +72,13 @@ def _offered(jobs: Traffic) -> tuple[Items, npt.NDArray[np.float64]]:
 
 
 def _unrecorded(case: Case, offers: Items, items: Items) -> Flags:
-    """Tell which of ``items`` a process that was killed may have sent and not come to record."""
+    """Tell which of ``items`` a process may have sent and not come to record.
+
+    That is one that was killed, or that failed: a send may fail after the job was placed.
+    """
     may = np.zeros(len(items), np.bool_)
     for process in case.outcome.processes:
-        if process.signal is not None:
+        if process.signal is not None or process.error is not None:
             mine = offers[offers >> np.uint64(32) == process.index] & np.uint64(0xFFFFFFFF)
             following = int(mine.max(initial=0)) + 1
             may |= items == np.uint64(process.index << 32 | following)
