@@ -233,7 +233,8 @@ def test_a_runtime_directory_whose_sockets_would_be_too_long_stops_every_run(
 def test_an_out_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A file lies where the directory would be."""
     (tmp_path / "runs").write_text("precious")
-    done = ask("--json", "--out", str(tmp_path / "runs" / "deep"))
+    # Of scenarios that need nothing to be built.
+    done = ask("exchange/two_traders", "--json", "--out", str(tmp_path / "runs" / "deep"))
     assert done.status == 4
     assert done.document["to_change"] == ["choose another --out"]
 
@@ -250,7 +251,7 @@ def test_what_a_dead_run_left_is_told_in_words_that_no_terminal_obeys(
     assert fork(launched).ended() == -signal.SIGKILL
     [directory] = runtime_directory.iterdir()
     try:
-        done = ask("--json", "--out", str(tmp_path))
+        done = ask("exchange/two_traders", "--json", "--out", str(tmp_path))
         assert done.status == 0
         [left] = [e for e in done.document["leftovers"] if e["directory"] == str(directory)]
         assert not left["kept"]

@@ -72,7 +72,11 @@ def test_removal_ends_the_wait_of_a_sender(made: Made, start: Start) -> None:
     waiting = start(send_until_it_waited(made), seconds=NEVER, telling=True)
     waiting.until_waiting()
     made.maker.remove_all()
-    error, text = waiting.result()
+    told = waiting.result()
+    if made.case.kind == "popen" and isinstance(told, int):
+        # The command may read once more before it dies: then there was room, and the send is over.
+        return
+    error, text = told
     assert error == "ObjectVanished"
     assert WHAT in text
 
