@@ -182,7 +182,7 @@ class Trial:
             left = [int(each.name) for each in Path("/proc").iterdir() if self._marked(each)]
             if not left or time.monotonic() > deadline:
                 return left
-            time.sleep(TICK)
+            _await_end(left[0])
 
     def _marked(self, process: Path) -> bool:
         if not process.name.isdigit():
@@ -275,3 +275,17 @@ def _essence(document: Mapping[str, Any]) -> list[Any]:
     """Return of a document what a stored run must give again."""
     findings = [(each["kind"], each["count"], each["total"]) for each in document["findings"]]
     return [document["verdict"], findings, document["doubts"], document["operations"]]
+
+
+def _await_end(pid: int) -> None:
+    """Wait for the end of a process, a tick at most: there may be others, and new ones."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.poll(TICK * 1000)
+    finally:
+        os.close(pidfd)

@@ -8,7 +8,7 @@ import math
 import os
 import subprocess
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -173,14 +173,14 @@ def test_messages_differ_in_every_byte_and_none_looks_taken() -> None:
         assert all(each[0] != ord("*") for each in sent)
 
 
-def looped(change: object = None) -> tuple[Line, Line, ExitStack]:
+def looped(change: Callable[[bytes], bytes] | None = None) -> tuple[Line, Line, ExitStack]:
     """Return two pipes as lines; the way back may change what passes."""
     stack = ExitStack()
     module = kinds.load(ALTERNATIVES, "connection")
     there, back = (module.line(Path(), stack) for _ in range(2))
     if change is not None:
         sender = back.sender
-        back = Line(lambda: lambda message: sender()(change(message)), back.receiver)  # type: ignore[operator]
+        back = Line(lambda: lambda message: sender()(change(message)), back.receiver)
     return there, back, stack
 
 

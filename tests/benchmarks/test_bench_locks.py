@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,19 +93,19 @@ def test_everybody_does_what_was_asked_alone_and_together() -> None:
 
 
 @pytest.mark.parametrize("family", [locks, tables])
-def test_python_is_there_with_its_own_means(family: object) -> None:
+def test_python_is_there_with_its_own_means(family: Any) -> None:
     """What a Python user would take instead stands beside the lab's kinds."""
     expected = {
         locks: {"Lock", "RLock", "Value", "Manager().Lock"},
         tables: {"Value", "Array", "Manager().list", "Manager().dict", "shared_memory"},
     }
     found: set[str] = set()
-    with contextlib.closing(family.contests(asked("posix_sem", "sysv_shm"))) as contests:  # type: ignore[attr-defined]
+    with contextlib.closing(family.contests(asked("posix_sem", "sysv_shm"))) as contests:
         for contest in contests:
             found |= {each.name for each in contest.entrants if each.side == INSTEAD}
             if contest.terms.what in ("locked update", tables.WRITE):
                 break
-    assert found == {f"multiprocessing.{name}" for name in expected[family]}  # type: ignore[index]
+    assert found == {f"multiprocessing.{name}" for name in expected[family]}
 
 
 def test_an_update_that_is_lost_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
