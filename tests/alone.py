@@ -4,18 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import pytest
-
-from tests.launching import ROOT, SECONDS
-
-needs_compiler = pytest.mark.skipif(
-    shutil.which(os.environ.get("CC", "cc")) is None, reason="there is no C compiler"
-)
 
 
 @contextmanager
@@ -30,11 +20,3 @@ def alone() -> Iterator[None]:
         yield
     finally:
         os.close(fd)
-
-
-def build() -> None:
-    """Build the C programs of contrib/, if that has not been done."""
-    subprocess.run(
-        ["make", "-s", "-C", str(ROOT / "contrib")], check=True, timeout=SECONDS,
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip

@@ -21,6 +21,7 @@ from common.kernel import existing, libc
 from common.kernel.ledger import Ledger
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
+from tests import compiled
 
 # Seconds that a slow, busy machine may take for what normally takes milliseconds.
 PATIENCE = 60.0
@@ -31,12 +32,15 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return len(os.sched_getaffinity(0)) + 1
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Let SIGINT reach what the tests start, also where a shell runs the suite in the background.
 
     Such a shell has it ignored, and whoever is started inherits that (sh(1p), asynchronous lists).
+    And what is to be compiled is, once, before any worker looks for it.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if compiled.COMPILER and not hasattr(config, "workerinput"):
+        compiled.build()
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import functools
 import mmap
-import shutil
 import struct
 import subprocess
 import warnings
@@ -31,6 +30,7 @@ from common.kernel import existing
 from common.kernel.libc import memory
 from common.kernel.objects import Maker
 from run import SYSTEMS
+from tests.compiled import needs_compiler
 
 MECHANISMS = (
     "posix_semaphores", "sysv_semaphores", "shared_memory", "shared_data", "exchange_table",
@@ -183,7 +183,7 @@ def test_a_mapping_that_the_kernel_refuses_says_why() -> None:
     assert attempt(lambda: memory.map_memory(0, mmap.PROT_READ, flags, -1)) == "EINVAL"
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler here")
+@needs_compiler
 def test_the_compiler_gets_its_flags(lab: Lab) -> None:
     """A program is compiled with what the experiment asks for, and one that is wrong is refused."""
     source = "int main(void) { return STATUS; }"

@@ -1,32 +1,12 @@
-"""The programs of contrib/, built for the tests; scenarios in which one stands beside ours."""
+"""Scenarios in which a program of contrib/ stands beside ours, run and walked."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.launching import ROOT, SECONDS, launch
-
-CONTRIB = ROOT / "contrib"
-
-needs_compiler = pytest.mark.skipif(
-    shutil.which(os.environ.get("CC", "cc")) is None, reason="there is no C compiler"
-)
-
-
-def build(into: Path) -> Path:
-    """Build every C program into a directory; returns it."""
-    subprocess.run(
-        ["make", "-s", "-C", str(CONTRIB), f"BIN={into}"],
-        check=True, capture_output=True, timeout=SECONDS,
-    )  # fmt: skip
-    return into
+from tests.launching import launch
 
 
 def theirs(program: Path, role: str = "trader", **options: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The programs are built once a session, into a directory that goes with it."""
+"""Where the programs lie that the suite built before its first test."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.contrib.building import build
+from tests.compiled import BIN
 
 
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def programs() -> Path:
     """Return the directory with the C programs."""
-    return build(tmp_path_factory.mktemp("bin"))
+    return BIN

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contrib.building import exact, harm, needs_compiler, ours, run, scenario, theirs, walk
+from tests.compiled import needs_compiler
+from tests.contrib.building import exact, harm, ours, run, scenario, theirs, walk
 
 pytestmark = needs_compiler
 

@@ -14,7 +14,7 @@ import pytest
 from common.history import record
 from common.kernel.objects import Maker
 from common.kernel.tables import sysv_shm
-from tests.contrib.building import needs_compiler
+from tests.compiled import needs_compiler
 
 pytestmark = needs_compiler
 

@@ -12,7 +12,7 @@ import sysv_ipc
 
 from common import names
 from common.kernel import existing
-from tests.contrib.building import needs_compiler
+from tests.compiled import needs_compiler
 
 pytestmark = needs_compiler
 

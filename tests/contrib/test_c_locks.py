@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiled import needs_compiler
 from tests.contrib.building import (
     ONE_PURCHASE,
     exact,
     harm,
-    needs_compiler,
     ours,
     process,
     run,

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.compiled import CONTRIB, needs_compiler
 from tests.contrib.building import (
-    CONTRIB,
     ONE_PURCHASE,
     exact,
     harm,
-    needs_compiler,
     ours,
     process,
     run,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.alone import alone, build
+from tests.alone import alone
+from tests.compiled import COMPILER
 from tests.launching import ROOT, launch, still_there
 
 CONFIGS = ROOT / "configs"
@@ -34,10 +33,9 @@ ISSUE = {
 def compare(name: str, out: Path, *words: str, one_core: bool = False) -> dict[str, Any]:
     """Compare all variants of a shipped scenario; returns the first run of each."""
     if name.startswith("programs/"):
-        if shutil.which(os.environ.get("CC", "cc")) is None:
+        if COMPILER is None:
             pytest.skip("there is no C compiler")
         with alone():
-            build()
             return _compared(name, out, *words, one_core=one_core)
     return _compared(name, out, *words, one_core=one_core)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.compiled import needs_compiler
 from tests.launching import ROOT, SECONDS, Finished, command, launch
 
 EXERCISE = ROOT / "exercises/exchange.yaml"
@@ -402,7 +403,7 @@ def test_a_build_that_fills_the_disk_is_ended(tmp_path: Path) -> None:
     assert "`sh build.sh` failed with signal 25" in document["tests"][0]["output"]
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@needs_compiler
 def test_traders_in_c_are_graded(tmp_path: Path) -> None:
     """The one of contrib keeps every unit and gets all points; the one without a lock gets none."""
     file = ROOT / "exercises/trader.yaml"
@@ -447,7 +448,7 @@ IDLE = {
 }  # fmt: skip
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@needs_compiler
 @pytest.mark.parametrize("how", ["right", *IDLE])
 def test_who_does_not_do_its_work_gets_nothing(how: str, tmp_path: Path) -> None:
     """It refuses what it could do, tries fewer or more, or trades what nobody asked it to."""
@@ -462,7 +463,7 @@ def test_who_does_not_do_its_work_gets_nothing(how: str, tmp_path: Path) -> None
     assert said in first["output"]
 
 
-@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+@needs_compiler
 def test_a_crash_in_a_walk_names_the_signal(tmp_path: Path) -> None:
     """The student reads which signal it was, in one whole sentence, also below the table."""
     directory = tmp_path / "submission"

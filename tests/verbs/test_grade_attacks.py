@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,10 +14,10 @@ import pytest
 from common.grading import warden
 from common.history import record
 from common.history.trace import Passed
+from tests.compiled import needs_compiler
 from tests.launching import ROOT, SECONDS, command, launch
 
 TRADER = ROOT / "exercises/trader.yaml"
-needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
 
 FORGER = """\
 #!{python}
@@ -79,7 +78,7 @@ def test_words_in_the_judges_pipe_are_nobodys() -> None:
         warden.alone(work, SECONDS)
 
 
-@needs_cc
+@needs_compiler
 @pytest.mark.parametrize("link", [False, True], ids=["include", "link"])
 def test_the_reference_cannot_be_handed_in(link: bool, tmp_path: Path) -> None:
     """An #include of it finds nothing; a link that leads to it is refused."""
@@ -167,7 +166,7 @@ int main(void) { struct lab lab; lab_open(&lab); return lab_run(&lab, work); }
 """
 
 
-@needs_cc
+@needs_compiler
 @pytest.mark.parametrize(
     ("program", "said"),
     [(HISTORY, "history/trader-0.rec is not a regular file"),
