@@ -155,6 +155,7 @@ def fork() -> Iterator[Fork]:
     children: list[Child] = []
 
     def start(work: Callable[[], object]) -> Child:
+        runner = os.getpid()
         with warnings.catch_warnings():
             # pytest-timeout and xdist have threads; a child here never touches what they hold.
             warnings.simplefilter("ignore", DeprecationWarning)
@@ -165,7 +166,7 @@ def fork() -> Iterator[Fork]:
         status = 1
         try:
             # A test that runs into its limit ends the runner at once: nothing may wait or spin on.
-            libc.prctl_die_with_parent(signal.SIGKILL)
+            libc.prctl_die_with_parent(signal.SIGKILL, runner)
             work()
             status = 0
         except BaseException:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from contextlib import ExitStack
 from multiprocessing.managers import SyncManager
@@ -23,7 +24,7 @@ def start(directory: Path, stack: ExitStack) -> tuple[SyncManager, int]:
         address=str(files / f"manager-{names.new_token()}"),
         ctx=multiprocessing.get_context("fork"),
     )
-    manager.start(libc.prctl_die_with_parent, (signal.SIGKILL,))
+    manager.start(libc.prctl_die_with_parent, (signal.SIGKILL, os.getpid()))
     stack.callback(manager.shutdown)
     (pid,) = (
         child.pid

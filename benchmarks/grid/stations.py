@@ -198,16 +198,15 @@ def _live(launcher: int, prepare: Prepare, commands: int, answers: int) -> NoRet
         os.write(answers, json.dumps(said).encode() + b"\n")
 
     try:
-        libc.prctl_die_with_parent(signal.SIGKILL)
+        libc.prctl_die_with_parent(signal.SIGKILL, launcher)
         # Ctrl-C comes to the whole group of the terminal: the launcher ends us, and in order.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
-        if os.getppid() == launcher:
-            try:
-                _serve(prepare, commands, answer)
-            except Exception as error:
-                answer(error=f"{type(error).__name__}: {error}")
+        try:
+            _serve(prepare, commands, answer)
+        except Exception as error:
+            answer(error=f"{type(error).__name__}: {error}")
     finally:
         os._exit(0)
 

@@ -48,10 +48,11 @@ def conduct(experiment: Experiment, systems: Mapping[str, System]) -> Result:
     begun = time.monotonic()
     directory = names.make_runtime_directory()
     reading, writing = os.pipe()
+    parent = os.getpid()
     pid = os.fork()
     if not pid:
         os.close(reading)
-        _perform(experiment, systems, directory, writing)
+        _perform(experiment, systems, directory, writing, parent)
     os.close(writing)
     try:
         said = _heard(reading, pid, begun + DEADLINE)
@@ -66,11 +67,15 @@ def conduct(experiment: Experiment, systems: Mapping[str, System]) -> Result:
 
 
 def _perform(
-    experiment: Experiment, systems: Mapping[str, System], directory: Path, writing: int
+    experiment: Experiment,
+    systems: Mapping[str, System],
+    directory: Path,
+    writing: int,
+    parent: int,
 ) -> None:
     # In a child: never returns.
     os.setsid()
-    libc.prctl_die_with_parent(signal.SIGKILL)
+    libc.prctl_die_with_parent(signal.SIGKILL, parent)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
     said: dict[str, Any] = {}

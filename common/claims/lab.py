@@ -113,13 +113,14 @@ class Child:
         reading, writing = os.pipe()
         self._said = b""
         self.status: int | None = None
+        parent = os.getpid()
         self.pid = os.fork()
         if self.pid:
             os.close(writing)
             self._reading = reading
             return
         os.close(reading)
-        libc.prctl_die_with_parent(signal.SIGKILL)
+        libc.prctl_die_with_parent(signal.SIGKILL, parent)
         status = 1
         try:
             work(lambda words: os.write(writing, words.encode() + b"\n"))

@@ -85,10 +85,11 @@ def alone(work: Callable[[], Document], seconds: float) -> Document:
     key = bytearray(secrets.token_bytes(KEY_SIZE))
     memory = _memory_kills()
     reading, writing = os.pipe()
+    parent = os.getpid()
     pid = os.fork()
     if not pid:
         os.close(reading)
-        _perform(work, writing, key)
+        _perform(work, writing, key, parent)
     os.close(writing)
     said = None
     try:
@@ -188,12 +189,12 @@ def _lower(which: int, most: int) -> None:
     resource.setrlimit(which, (least, least))
 
 
-def _perform(work: Callable[[], Document], writing: int, key: bytearray) -> None:
+def _perform(work: Callable[[], Document], writing: int, key: bytearray, parent: int) -> None:
     # In a child: never returns.
     said: Document
     try:
         os.setsid()
-        libc.prctl_die_with_parent(signal.SIGKILL)
+        libc.prctl_die_with_parent(signal.SIGKILL, parent)
         # No submission of the same user looks into this process; the lab's own processes, forks
         # of it, are as others are, and know no key.
         libc.prctl_dumpable(False)

@@ -48,9 +48,8 @@ def start(
     try:
         signal.set_wakeup_fd(-1)
         os.setsid()
-        libc.prctl_die_with_parent(signal.SIGKILL)
-        if os.getppid() == launcher:
-            _become(command, stdin, stdout, os.environ if environment is None else environment)
+        libc.prctl_die_with_parent(signal.SIGKILL, launcher)
+        _become(command, stdin, stdout, os.environ if environment is None else environment)
     finally:
         os._exit(_NOT_FOUND)
 

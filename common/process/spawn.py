@@ -97,9 +97,7 @@ def fork_off(name: str) -> int:
 def settle(launcher: int, stderr: int, descriptors: list[int]) -> None:
     """Give a new child its own session, the launcher's fate, standard error, and nothing else."""
     os.setsid()
-    libc.prctl_die_with_parent(signal.SIGKILL)
-    if os.getppid() != launcher:
-        os._exit(child.FAILED)
+    libc.prctl_die_with_parent(signal.SIGKILL, launcher)
     signal.set_wakeup_fd(-1)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)

@@ -100,8 +100,10 @@ def _start(
 ) -> subprocess.Popen[bytes]:
     directory.mkdir()
 
+    launcher = os.getpid()
+
     def prepare() -> None:
-        libc.prctl_die_with_parent(signal.SIGKILL)
+        libc.prctl_die_with_parent(signal.SIGKILL, launcher)
 
     with (
         (directory / "document.json").open("wb") as out,

@@ -117,10 +117,11 @@ class Soak:
 
     def _begin(self, number: int) -> None:
         reading, writing = os.pipe()
+        parent = os.getpid()
         pid = os.fork()
         if not pid:
             os.close(reading)
-            _work(self, number, writing)
+            _work(self, number, writing, parent)
         os.close(writing)
         self._heard[reading] = b""
         self._workers[reading] = pid
@@ -152,10 +153,10 @@ class Soak:
             discard(self.place.runs / str(number))
 
 
-def _work(soak: Soak, number: int, writing: int) -> None:
+def _work(soak: Soak, number: int, writing: int, parent: int) -> None:
     """Be the process of one run: never returns."""
     try:
-        libc.prctl_die_with_parent(signal.SIGTERM)
+        libc.prctl_die_with_parent(signal.SIGTERM, parent)
         # Away from the terminal: Ctrl-C is the soak's.
         os.setsid()
         signal.signal(signal.SIGTERM, _raise)

@@ -97,8 +97,10 @@ class Trial:
         words += ["--out", str(self.directory / "out"), "--json"]
         core = min(os.sched_getaffinity(0))
 
+        ours = os.getpid()
+
         def prepare() -> None:
-            libc.prctl_die_with_parent(signal.SIGKILL)
+            libc.prctl_die_with_parent(signal.SIGKILL, ours)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             if self.draft.one_core:
                 os.sched_setaffinity(0, {core})

@@ -68,8 +68,9 @@ def test_a_child_ends_with_its_parent(fork: Fork, signpost: Callable[[], Signpos
     life, leash = os.pipe(), os.pipe()
 
     def parent() -> None:
+        pid = os.getpid()
         if os.fork() == 0:
-            libc.prctl_die_with_parent(signal.SIGKILL)
+            libc.prctl_die_with_parent(signal.SIGKILL, pid)
             os.close(life[0])
             os.close(leash[1])
             told.show("r")
@@ -89,6 +90,30 @@ def test_a_child_ends_with_its_parent(fork: Fork, signpost: Callable[[], Signpos
     assert poll.poll(PATIENCE * 1000) == [(life[0], select.POLLHUP)]
     for fd in (life[0], *leash):
         os.close(fd)
+
+
+def test_a_child_whose_parent_has_ended_before_it_asked_ends_at_once(
+    fork: Fork, signpost: Callable[[], Signpost]
+) -> None:
+    """The kernel would tell it nothing any more: it was stopped, say, before it came to ask."""
+    gone = signpost()
+    life = os.pipe()
+
+    def parent() -> None:
+        pid = os.getpid()
+        if os.fork() == 0:
+            os.close(life[0])
+            gone.see("g")
+            libc.prctl_die_with_parent(signal.SIGKILL, pid)
+            signal.pause()
+
+    assert fork(parent).ended() == 0
+    gone.show("g")
+    os.close(life[1])
+    poll = select.poll()
+    poll.register(life[0])
+    assert poll.poll(PATIENCE * 1000) == [(life[0], select.POLLHUP)]
+    os.close(life[0])
 
 
 def test_a_forked_child_of_a_test_never_outlives_its_runner(

@@ -138,9 +138,10 @@ def letters(lab: Lab) -> Shown:
         os.login_tty(slave)
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         sleeping, stopped = _job(), _job()
+        parent = os.getpid()
         busy = os.fork()
         if not busy:
-            libc.prctl_die_with_parent(signal.SIGKILL)
+            libc.prctl_die_with_parent(signal.SIGKILL, parent)
             os.setpgid(0, sleeping[0])
             while True:
                 pass
@@ -199,11 +200,11 @@ def five_killed(lab: Lab) -> Shown:
     """As in the program: five children, each killed and waited for in turn with wait()."""
 
     def program(tell: Tell) -> None:
-        pids = []
+        pids, parent = [], os.getpid()
         for _ in range(5):
             pids.append(os.fork())
             if not pids[-1]:
-                libc.prctl_die_with_parent(signal.SIGKILL)
+                libc.prctl_die_with_parent(signal.SIGKILL, parent)
                 signal.pause()
         ends = []
         for pid in pids:
@@ -229,10 +230,11 @@ def _job() -> list[int]:
     pids: list[int] = []
     # Inherited: a job must not die of a probe that comes before it waits for one.
     signal.pthread_sigmask(signal.SIG_BLOCK, {PROBE})
+    parent = os.getpid()
     for _ in range(2):
         pid = os.fork()
         if not pid:
-            libc.prctl_die_with_parent(signal.SIGKILL)
+            libc.prctl_die_with_parent(signal.SIGKILL, parent)
             os.setpgid(0, pids[0] if pids else 0)
             signal.sigwait({PROBE})
             os._exit(ALIVE)

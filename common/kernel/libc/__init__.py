@@ -119,11 +119,14 @@ def prctl_dumpable(allowed: bool) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def prctl_die_with_parent(signal: int) -> None:
+def prctl_die_with_parent(signal: int, parent: int) -> None:
     """Have the kernel send ``signal`` to this process when its parent ends (prctl(2)).
 
-    It does nothing if the parent has ended already: compare ``os.getppid()`` afterwards.
+    ``parent`` is its pid, taken before the fork: where it has ended already the kernel would say
+    nothing any more, and the signal is sent here and now. Raises ``OSError``.
     """
     if _libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal)
