@@ -119,6 +119,10 @@ BACKGROUND = {
 }
 
 
+# A second between two jobs: the run is still at work whenever it is struck.
+AT_WORK = ("--set", "processes.producer.delays.send.sleep_us=1000000")
+
+
 def with_background(tmp_path: Path, line: str, *words: str) -> tuple[subprocess.Popen[str], int]:
     """Start a run whose command leaves a process in the background; returns launcher and pid."""
     note = tmp_path / "pid"
@@ -139,7 +143,7 @@ def test_what_a_command_left_in_the_background_ends_with_a_murdered_launcher(
     line: str, tmp_path: Path
 ) -> None:
     """The kernel kills the shell with its launcher, and not what it started: the guard does."""
-    launcher, pid = with_background(tmp_path, line, "--set", "delays.read.sleep_us=1000000")
+    launcher, pid = with_background(tmp_path, line, *AT_WORK)
     assert names.start_time(pid) is not None
     launcher.kill()
     launcher.communicate(timeout=SECONDS)
@@ -152,7 +156,7 @@ def test_what_a_command_left_in_the_background_ends_with_a_murdered_launcher(
 def test_clean_ends_what_is_left_where_the_guard_was_killed_too(tmp_path: Path) -> None:
     """``ps`` shows it, ``clean`` ends it and says so."""
     line = BACKGROUND["in a session of its own"]
-    launcher, pid = with_background(tmp_path, line, "--set", "delays.read.sleep_us=1000000")
+    launcher, pid = with_background(tmp_path, line, *AT_WORK)
     run = listed(launcher.pid)
     (guard,) = [process["pid"] for process in run["processes"] if process["name"] == "guard"]
     os.kill(guard, signal.SIGKILL)
