@@ -6,6 +6,7 @@ with it; kept in a file, every office of the run knows them, and those that come
 
 from __future__ import annotations
 
+import errno
 import os
 
 NOTHING, MEMORY, FILE = "nothing", "memory", "file"
@@ -36,7 +37,9 @@ class Answers:
         self._known[key] = answer
         if self._file is not None:
             # One write(2) at the end of the file: whole lines, whoever else writes (O_APPEND).
-            os.write(self._file, key.encode() + b" " + answer + b"\n")
+            line = key.encode() + b" " + answer + b"\n"
+            if os.write(self._file, line) < len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def _catch_up(self, file: int) -> None:
         while more := os.pread(file, 1 << 16, self._read):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import tempfile
 from collections import Counter
 from collections.abc import Callable
@@ -145,6 +146,19 @@ def test_what_one_office_remembers_in_the_file_another_knows() -> None:
         assert other.look("a") == b"1"
         assert other.look("b") == b'{"done": true}'
         assert Answers(file.fileno()).look("a") == b"1"
+
+
+def test_an_answer_that_a_full_disk_cuts_is_an_error(fork: Fork) -> None:
+    """Half of it in the file is none: what is not remembered must not be sent."""
+
+    def office() -> None:
+        with tempfile.TemporaryFile() as file:
+            # Of a write that begins below the limit, what fits is written (setrlimit(2)).
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+            with pytest.raises(OSError, match="No space left"):
+                Answers(os.dup(file.fileno())).remember("a", b"more than ten bytes")
+
+    assert fork(office).ended() == 0
 
 
 def test_what_is_kept_in_memory_dies_with_it() -> None:

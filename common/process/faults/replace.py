@@ -39,11 +39,8 @@ def strike(options: Options, scene: Scene, member: Member | None) -> float | Non
     # Beside it, so that the rename is one of one file system.
     copy = path.with_name(path.name + ".new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    fd = os.open(copy, flags, 0o600)
-    try:
-        os.write(fd, path.read_bytes())
-    finally:
-        os.close(fd)
+    with os.fdopen(os.open(copy, flags, 0o600), "wb") as file:
+        file.write(path.read_bytes())
     before = path.stat().st_ino
     copy.rename(path)
     scene.note(inode_before=before, inode=path.stat().st_ino)
