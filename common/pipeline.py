@@ -108,7 +108,7 @@ def _judge(
     run_dir: Path, systems: Mapping[str, System], progress: Listener | None
 ) -> tuple[dict[str, Any], Case]:
     # Imported late: the judge brings numpy, which the processes must not wait for.
-    from common.verdict import unseen
+    from common.report import remarks
     from common.verdict.judge import judge
 
     case = store.load_case(run_dir, operations_of(list(systems.values())))
@@ -118,9 +118,8 @@ def _judge(
             progress("judging", what=what, done=done, of=of)
 
     verdict = judge(case, judging)
-    remarks = [remark for name in case.plan.systems for remark in systems[name].remarks(case.plan)]
-    remarks += unseen.remarks(case) + case.outcome.remarks
-    return run_document(case.plan, case.outcome, verdict, run_dir, remarks), case
+    told = remarks.of_run(case, systems)
+    return run_document(case.plan, case.outcome, verdict, run_dir, told), case
 
 
 def _stored(write: Callable[[Path, Any], Path], run_dir: Path, document: Any) -> None:

@@ -5,6 +5,7 @@ Comparisons lie beside them: ``compare-<UTC time>/``, with a ``latest-compare`` 
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
 import os
@@ -16,6 +17,31 @@ from common import names
 from common.errors import StoredRunError, UsageError
 
 OUT = Path("runs")
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Declare ``--out``, as every verb has it that stores runs or looks for them."""
+    parser.add_argument(
+        "--out", type=Path, default=OUT, metavar="DIR",
+        help="where runs are stored (default: %(default)s)",
+    )  # fmt: skip
+
+
+def add_run(
+    parser: argparse.ArgumentParser, about: str = "a run directory, or a scenario run before"
+) -> None:
+    """Declare how a stored run is named: RUN, ``--variant`` and ``--out`` (see ``chosen``)."""
+    parser.add_argument("run", metavar="RUN", help=about)
+    parser.add_argument(
+        "--variant", metavar="NAME",
+        help="RUN is a scenario: its latest run of this variant, not the latest of all",
+    )  # fmt: skip
+    add_out(parser)
+
+
+def chosen(arguments: argparse.Namespace) -> Path:
+    """Return the run directory that a command line of ``add_run`` names; as ``find`` raises."""
+    return find(arguments.out, arguments.run, arguments.variant)
 
 
 def passing(path: Path) -> Path:
@@ -112,10 +138,12 @@ def find(out: Path, name: str, variant: str | None = None) -> Path:
     """Return the run directory that ``name`` means: a path, or a scenario whose latest run it is.
 
     A scenario may be given by its file; with ``variant`` the latest of its runs of that variant is
-    meant. Raises ``StoredRunError``.
+    meant. Raises ``StoredRunError``, and ``UsageError`` for one run and a variant.
     """
     scenario = scenario_of(name)
     if variant is not None:
+        if (Path(name) / "plan.json").is_file():
+            raise UsageError(f"{name} is one run, of one variant", "leave --variant out")
         return _latest(out / scenario, variant)
     for candidate in (Path(name), out / scenario / "latest", out / name):
         if (candidate / "plan.json").is_file():

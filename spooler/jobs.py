@@ -1,10 +1,11 @@
-"""List the jobs in a spool; hold, release or cancel one while the run goes on, or afterwards."""
+"""List the jobs in a spool; hold, release or cancel some, or purge it of those that are over."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,17 @@ from common import names, runs
 from common.errors import LabError, StoredRunError, UsageError
 from common.history import store
 from common.kernel.leftovers import ledger_of
-from common.kernel.spool import BY_HAND, HELD, PENDING, PROCESSING, VERBS, journal
+from common.kernel.spool import (
+    BY_HAND,
+    FINAL,
+    HELD,
+    PENDING,
+    PROCESSING,
+    PURGE,
+    VERBS,
+    journal,
+    making,
+)
 from common.kernel.spool.entry import Entry, pid_of
 from common.kernel.spool.spool import Spool
 from common.kernel.waits import Wait
@@ -31,23 +42,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "words", nargs="*", metavar="[RUN] [VERB JOB]",
         help="a run directory or scenario (default: the only run with a spool that is alive), and "
-        "hold, release or cancel with a job: `3 of submitter-0`, the name of its file, or `all`",
+        "hold, release or cancel with a job: `3 of submitter-0`, the name of its file, or `all`; "
+        "or purge, which takes away what is over in a spool that no run has (all, or a job)",
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, default=runs.OUT, help="where the runs are stored")
+    runs.add_out(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """List the jobs, or move some; 1 when a job is not in a state in which that goes."""
     words = list(arguments.words)
-    wanted = words.pop(0) if words and words[0] not in VERBS else None
+    wanted = words.pop(0) if words and words[0] not in (*VERBS, PURGE) else None
     run_dir, alive = _find(wanted, arguments.out)
     address = journal.read(run_dir / journal.STORED)[0]["spool"]
     spool = Spool(address, Wait(PATIENCE), f"{BY_HAND} ({os.getpid()})", rings=alive)
     try:
         clerk = orders.Clerk(spool)
+        lasting = not address["path"].startswith(f"{run_dir}/")
+        if words and words[0] == PURGE:
+            _purge(spool, clerk, orders.parse_job(" ".join(words[1:]) or "all"), lasting=lasting)
+            return 0
         if words:
-            lasting = not address["path"].startswith(f"{run_dir}/")
             if not alive and not lasting:
                 raise UsageError(
                     f"{run_dir} is over, and nobody prints what is in its spool",
@@ -85,7 +100,7 @@ def _find(wanted: str | None, out: Path) -> tuple[Path, bool]:
     try:
         run_dir = runs.find(out, wanted)
     except LabError:
-        meant = nearest(wanted, VERBS)
+        meant = nearest(wanted, (*VERBS, PURGE))
         if not meant.startswith("did"):
             raise
         raise UsageError(f"{wanted!r} is no run, nor done with a job", meant) from None
@@ -116,6 +131,25 @@ def _move(spool: Spool, clerk: orders.Clerk, order: orders.Order) -> int:
     if not found:
         print(f"{order.which}: none is {' or '.join(possible)}")
     return status
+
+
+def _purge(spool: Spool, clerk: orders.Clerk, which: orders.Which, *, lasting: bool) -> None:
+    """Take away the jobs that are over; raises ``UsageError``, and ``ObjectExists`` for a run."""
+    if not lasting:
+        raise UsageError(
+            f"{spool.path} is the spool of one run, and goes with its directory",
+            "only a spool with a path outlives its run",
+        )
+    with making.hold(spool.path):
+        found = clerk.chosen(which, spool.every())
+        if not found and not which.many:
+            raise UsageError(f"{which}: there is none in the spool", "run.py jobs lists them")
+        gone = Counter(each.state for each in spool.purge({each.item for each in found}))
+    if not gone:
+        print(f"{which}: none is {', '.join(FINAL[:-1])} or {FINAL[-1]}")
+        return
+    told = ", ".join(f"{gone[state]:,} {state}" for state in FINAL if gone[state])
+    print(f"purged: {told}")
 
 
 def _name(clerk: orders.Clerk, entry: Entry) -> str:

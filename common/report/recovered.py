@@ -7,7 +7,7 @@ from typing import Any
 from common.history.outcome import Outcome
 from common.scenario.plan import Plan
 from common.verdict.recoveries import FOREIGN, WHOLE, ended, tally
-from common.verdict.wording import many, number
+from common.verdict.wording import listed, many, number, were
 
 
 def recovered(plan: Plan, outcome: Outcome, unacknowledged: int | None) -> list[str]:
@@ -37,21 +37,24 @@ def recovered(plan: Plan, outcome: Outcome, unacknowledged: int | None) -> list[
 
 def _told(outcome: Outcome, with_intents: bool) -> list[str]:
     """Say who was given a lock whose owner had died in it: its row may be half written."""
-    said = []
+    told: dict[str, int] = {}
     for process in outcome.processes:
         # A summary is what the process says: it may say anything.
         count = process.summary.get("recovered")
         if isinstance(count, int) and count:
-            then = (
-                "and looked at the intent record"
-                if with_intents
-                else "the lock is sound, what it guards may be half written"
-            )
-            said.append(
-                f"{process.name} was given a lock by an owner that had died in it (EOWNERDEAD), "
-                f"{many(count, 'time')}: {then}"
-            )
-    return said
+            told[process.name] = count
+    if not told:
+        return []
+    then = (
+        "and looked at the intent record"
+        if with_intents
+        else "the lock is sound, what it guards may be half written"
+    )
+    who = listed(list(told))
+    return [
+        f"{who} {were(len(told))} given a lock by an owner that had died in it (EOWNERDEAD), "
+        f"{many(sum(told.values()), 'time')}: {then}"
+    ]
 
 
 def _sum(entries: list[dict[str, Any]]) -> str:

@@ -152,13 +152,12 @@ def comparison_text(scenario: str, variants: dict[str, Any]) -> str:
 
 def _notes(variants: dict[str, Any]) -> list[str]:
     """Return the remarks on the runs, with the variant where it is not all of them."""
-    told: dict[str, dict[str, None]] = {}
-    for variant, entry in variants.items():
-        for remark in (remark for run in entry["runs"] for remark in run["remarks"]):
-            told.setdefault(remark, {})[variant] = None
+    # Imported late: it brings numpy, which the list of verbs must not wait for.
+    from common.report.remarks import of_variants
+
     return sorted(
-        f"note: {remark}" if len(who) == len(variants) else f"note ({', '.join(who)}): {remark}"
-        for remark, who in told.items()
+        f"note ({who}): {remark}" if who else f"note: {remark}"
+        for who, remark in of_variants(variants)
     )
 
 

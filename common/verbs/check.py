@@ -21,11 +21,7 @@ DISAGREE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``check`` takes."""
-    parser.add_argument("run", metavar="RUN", help="a run directory, or a scenario run before")
-    parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR",
-        help="where runs are stored (default: %(default)s)",
-    )  # fmt: skip
+    runs.add_run(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument(
         "--linearizable", action="store_true",
@@ -40,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Judge the run and print what ``run`` printed; returns the same exit status."""
-    run_dir = runs.find(arguments.out, arguments.run)
+    run_dir = runs.chosen(arguments)
     progress = Progress(running=True)
     progress.start(run_dir.name)
     try:

@@ -20,10 +20,7 @@ NARROWEST = 9  # letters of a process's column
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``explain`` takes."""
-    parser.add_argument("run", metavar="RUN", help="a run directory, or a scenario run before")
-    parser.add_argument(
-        "--variant", metavar="NAME", help="RUN is a scenario: its latest run of this variant"
-    )
+    runs.add_run(parser)
     parser.add_argument("--finding", type=int, metavar="N", help="only finding N, counting from 1")
     which = parser.add_mutually_exclusive_group()
     for case, about in (
@@ -34,15 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         which.add_argument(f"--{case}", dest="which", action="store_const", const=case, help=about)
     parser.set_defaults(which="worst")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR",
-        help="where runs are stored (default: %(default)s)",
-    )  # fmt: skip
 
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Judge the run again and tell of its findings; 0 when there was a run to tell of."""
-    run_dir = runs.find(arguments.out, arguments.run, arguments.variant)
+    run_dir = runs.chosen(arguments)
     document = explain(run_dir, systems, arguments.which, arguments.finding)
     print(json.dumps(document, indent=2) if arguments.json else explanation_text(document))
     return 0

@@ -16,20 +16,13 @@ FILE = "report.html"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``report`` takes."""
-    parser.add_argument(
-        "run", metavar="RUN",
-        help="the directory of a run or of a comparison, or a scenario run before",
-    )  # fmt: skip
+    runs.add_run(parser, "the directory of a run or of a comparison, or a scenario run before")
     parser.add_argument(
         "--compare", action="store_true", help="RUN is a scenario: draw its latest comparison"
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE",
         help=f"where to write the page (default: {FILE} in the directory of the run)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR",
-        help="where runs are stored (default: %(default)s)",
     )  # fmt: skip
 
 
@@ -39,6 +32,8 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
         f"{runs.scenario_of(arguments.run)}/latest-compare" if arguments.compare else arguments.run
     )
     compared = comparison.find(arguments.out, name)
+    if arguments.variant is not None and (arguments.compare or compared is not None):
+        raise UsageError("a comparison shows every variant", "leave --variant out")
     if compared is not None:
         directory, page = compared, _comparison(compared, systems)
     elif arguments.compare:
@@ -47,7 +42,7 @@ def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int
             f"run.py compare {arguments.run} makes one",
         )
     else:
-        directory = runs.find(arguments.out, arguments.run)
+        directory = runs.chosen(arguments)
         page = _run(directory, systems)
     path = arguments.output or directory / FILE
     _write(path, page)

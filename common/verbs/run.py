@@ -27,10 +27,7 @@ def add_places(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
         help="change one value of the scenario, such as table.store=mmap_file",
     )  # fmt: skip
-    parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR",
-        help="where runs are stored (default: %(default)s)",
-    )  # fmt: skip
+    runs.add_out(parser)
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:

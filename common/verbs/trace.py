@@ -21,7 +21,7 @@ MANY = 500_000
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what ``trace`` takes."""
-    parser.add_argument("run", metavar="RUN", help="a run directory, or a scenario run before")
+    runs.add_run(parser)
     part = parser.add_mutually_exclusive_group()
     part.add_argument(
         "--around",
@@ -41,10 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to write it, gzipped if it ends in .gz (default: trace.json of the run)",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR",
-        help="where runs are stored (default: %(default)s)",
-    )  # fmt: skip
 
 
 def _count(word: str) -> int:
@@ -66,7 +62,7 @@ def _milliseconds(word: str) -> float:
 
 def execute(arguments: argparse.Namespace, systems: Mapping[str, System]) -> int:
     """Judge the run again and write its trace; 0 when there was a run to write."""
-    run_dir = runs.find(arguments.out, arguments.run)
+    run_dir = runs.chosen(arguments)
     document = export(run_dir, systems, arguments)
     if arguments.json:
         print(json.dumps(document, indent=2))

@@ -30,6 +30,7 @@ from common.verdict import (
 from common.verdict.evidence import Result
 from common.verdict.finding import KINDS, Verdict
 from common.verdict.properties.object_vanished import removed_on_purpose
+from common.verdict.wording import joined
 
 T = TypeVar("T")
 
@@ -99,7 +100,8 @@ def judge(case: Case, progress: Told | None = None) -> Verdict:
         verdict = ANOMALY if kinds_found else UNDECIDED if result.doubts else VALID
     order = {kind: number for number, kind in enumerate(KINDS)}
     result.findings.sort(key=lambda finding: order.get(finding.kind, len(order)))
-    return Verdict(verdict, result.findings, result.doubts, measures, contradictions)
+    doubts = joined(result.doubts)
+    return Verdict(verdict, result.findings, doubts, measures, joined(contradictions))
 
 
 def _property(kind: str, case: Case) -> Result:

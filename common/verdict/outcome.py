@@ -12,7 +12,7 @@ from common.history.outcome import ProcessOutcome
 from common.process.injection import MOST_TOLD
 from common.process.recoveries import NAME as RECOVERY
 from common.scenario.groups import PLAIN
-from common.verdict.wording import many
+from common.verdict.wording import listed, many, were
 
 
 def check(case: Case) -> list[str]:
@@ -29,10 +29,14 @@ def _faults(case: Case) -> list[str]:
         # No more are written down: who is not named may have been struck all the same.
         return doubts
     named = {fault["process"] for fault in outcome.faults}
+    unnamed: dict[str, list[str]] = {}
+    for process in outcome.processes:
+        if process.struck is not None and process.name not in named:
+            unnamed.setdefault(process.struck, []).append(process.name)
     return doubts + [
-        f"{process.name} was struck by {process.struck}, and no fault that struck names it"
-        for process in outcome.processes
-        if process.struck is not None and process.name not in named
+        f"{listed(who)} {were(len(who))} struck by {struck}, and no fault that struck names "
+        f"{'it' if len(who) == 1 else 'them'}"
+        for struck, who in unnamed.items()
     ]
 
 
@@ -51,17 +55,25 @@ def _ends(case: Case) -> list[str]:
         recorded.index: int(history.tallies[which, States.IN_FLIGHT].sum())
         for which, recorded in enumerate(history.processes)
     }
+    done = [
+        process
+        for process in case.outcome.processes
+        if process.phase == "done" and process.level != PLAIN
+    ]
+    silent = [process.name for process in done if not process.summary]
+    cut = [process.name for process in done if _well(process) and flying.get(process.index)]
     doubts = []
-    for process in case.outcome.processes:
-        if process.phase != "done" or process.level == PLAIN:
-            continue
-        if not process.summary:
-            doubts.append(f"{process.name} was done, but no summary of it is stored")
-        if _well(process) and flying.get(process.index):
-            doubts.append(
-                f"{process.name} ended as it should, but its records end in an operation that "
-                "did not"
-            )
+    if silent:
+        whose = "it" if len(silent) == 1 else "them"
+        doubts.append(
+            f"{listed(silent)} {were(len(silent))} done, but no summary of {whose} is stored"
+        )
+    if cut:
+        whose = "its" if len(cut) == 1 else "their"
+        doubts.append(
+            f"{listed(cut)} ended as {'it' if len(cut) == 1 else 'they'} should, but {whose} "
+            "records end in an operation that did not"
+        )
     return doubts
 
 
@@ -72,7 +84,7 @@ def _well(process: ProcessOutcome) -> bool:
 def _files(case: Case) -> list[str]:
     """Return doubts on files whose header says that they are another's, or nobody's."""
     known = {process.name for process in case.outcome.processes} | {RECOVERY}
-    doubts = []
+    doubts, nobodys = [], []
     for recorded in case.history.processes:
         if recorded.claimed:
             doubts.append(
@@ -80,5 +92,8 @@ def _files(case: Case) -> list[str]:
                 f"to {recorded.name}, and is judged as that one's"
             )
         elif recorded.file and recorded.file not in known:
-            doubts.append(f"history/{recorded.file}.rec is of no process of the run")
+            nobodys.append(f"history/{recorded.file}.rec")
+    if nobodys:
+        verb = "is" if len(nobodys) == 1 else "are"
+        doubts.append(f"{listed(nobodys)} {verb} of no process of the run")
     return doubts

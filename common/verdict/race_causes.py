@@ -34,13 +34,14 @@ TITLES = {
     Cause.SHRUNK: "where one takes the lock only for its write",
     Cause.DROPPED: "where one goes in without the lock",
     Cause.DIFFERENT: "where each holds another lock",
-    Cause.LET_TWO_IN: "where the lock let two in at once",
+    Cause.LET_TWO_IN: "where both say that they held the lock",
 }
 REMEDIES = {
     Cause.SHRUNK: "take the lock before the first read, and hold it until the write is done",
     Cause.DROPPED: "a lock keeps apart only those who take it: all who use the row must",
     Cause.DIFFERENT: "take the lock of the row that is accessed: two locks keep nobody apart",
-    Cause.LET_TWO_IN: "give a lock back once for each time that it was taken",
+    Cause.LET_TWO_IN: "take the lock before saying so, and give it back once for each time that it "
+    "was taken",
 }
 
 
@@ -133,10 +134,29 @@ def _let_two_in(case: Case, one: int, other: int) -> str:
     at = max(0, lock - record.FIRST_ROW_LOCK)
     value = values[at] if at < len(values) else None
     if value is None or value <= 1:
-        return f"{told}: somebody gave back what was not taken"
+        return _claimed(case, lock, [case.process(each) for each in (one, other)]) or (
+            f"{told}: somebody gave back what was not taken, or put another in its place"
+        )
     excess = "once" if value == 2 else f"{number(value - 1)} times"
     ended = f"it ended at {number(value)} where a free lock is at 1"
     return f"{told}: {ended}, given back {excess} too often"
+
+
+def _claimed(case: Case, lock: int, names: list[str]) -> str:
+    """Tell of programs among these two that say they held a lock; "" where both are the lab's own.
+
+    The lab's own take what they say that they hold. A program may say what it has not done.
+    """
+    foreign = {process.name for process in case.outcome.processes if process.level}
+    programs = [name for name in names if name in foreign]
+    if not programs:
+        return ""
+    who = programs[0] if len(programs) == 1 else "one of them"
+    are = "is a program that is" if len(programs) == 1 else "are programs that are"
+    return (
+        f"{' and '.join(names)} say that they held {lock_name(case, lock)} at once: it let both "
+        f"in, or {who} did not take it ({' and '.join(programs)} {are} not the lab's own)"
+    )
 
 
 def _held(case: Case, at: int) -> tuple[int, int]:

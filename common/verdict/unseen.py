@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from common.history.case import Case
 from common.scenario.plan import ChannelPlan, Plan, ProcessPlan
 from common.verdict import printed
-
-NAMED = 4
+from common.verdict.wording import listed
 
 
 def programs(plan: Plan) -> list[ProcessPlan]:
@@ -59,9 +58,7 @@ def nameless(plan: Plan) -> list[ChannelPlan]:
 
 def names(processes: Iterable[ProcessPlan]) -> str:
     """Return the names of some processes, not all where there are many."""
-    found = [each.name for each in processes]
-    more = len(found) - NAMED
-    return _listed(found[:NAMED], f"{more} more" if more > 0 else "")
+    return listed([each.name for each in processes])
 
 
 def remarks(case: Case) -> list[str]:
@@ -79,10 +76,14 @@ def remarks(case: Case) -> list[str]:
         said.append(
             f"{names(silent)} printed no balance: what is in hand was not compared with the lines"
         )
-    for channel in channels(case.plan):
-        both = [each for part in ends(case.plan, channel) for each in part]
+    blind = channels(case.plan)
+    if blind:
+        both = dict.fromkeys(
+            each.name for one in blind for part in ends(case.plan, one) for each in part
+        )
+        where = listed([channel.name for channel in blind])
         said.append(
-            f"{names(both)} wrote no history: of the messages in {channel.name} only their number "
+            f"{listed(list(both))} wrote no history: of the messages in {where} only their number "
             "and their text are judged, not who had which, or when"
         )
     return said
@@ -94,8 +95,3 @@ def _tells_no_balance(case: Case, process: ProcessPlan) -> bool:
         return False
     said = printed.read(case.outputs.get(process.name, ""))
     return said.balance is None and said.strange is None
-
-
-def _listed(found: Sequence[str], more: str) -> str:
-    parts = [*found, more] if more else list(found)
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

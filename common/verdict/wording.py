@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Sequence
+
+# So many names stand in a sentence; the others are counted.
+NAMED = 4
+# What a sentence is about where it begins with names: ``EURO, POUND: sell is not above buy``.
+_ABOUT = re.compile(r"([\w.-]+(?:, [\w.-]+)*): (.+)", re.DOTALL)
 _PAST = {"buy": "bought", "sell": "sold"}
 
 
@@ -39,3 +46,25 @@ def many(count: int, noun: str) -> str:
 def were(count: int) -> str:
     """Return the verb for a count: ``was`` for 1, else ``were``."""
     return "was" if count == 1 else "were"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return some names as a sentence has them: ``a, b and c``, not all where there are many."""
+    more = len(names) - NAMED
+    parts = [*names[:NAMED], f"{more} more"] if more > 0 else list(names)
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]
+
+
+def parted(sentence: str) -> tuple[tuple[str, ...], str]:
+    """Return the names that a sentence begins with, as ``EURO, POUND: …``, and the rest of it."""
+    found = _ABOUT.fullmatch(sentence)
+    return (tuple(found[1].split(", ")), found[2]) if found else ((), sentence)
+
+
+def joined(sentences: Iterable[str]) -> list[str]:
+    """Return the sentences, in order; those that say the same of several things are one."""
+    about: dict[str, dict[str, None]] = {}
+    for sentence in sentences:
+        names, said = parted(sentence)
+        about.setdefault(said, {}).update(dict.fromkeys(names))
+    return [f"{', '.join(names)}: {said}" if names else said for said, names in about.items()]

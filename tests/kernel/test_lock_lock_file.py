@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from common import names
-from common.errors import NotPermitted, ObjectVanished
+from common.errors import KernelObjectError, NotPermitted, ObjectVanished
 from common.kernel.ledger import Ledger, read_ledger, remove_directory
 from common.kernel.leftovers import remove_dead
 from common.kernel.locks import lock_file
@@ -36,6 +37,18 @@ def test_a_free_one_is_no_file_and_a_held_one_says_by_whom(
     assert path.read_text() == str(os.getpid())
     lock.release()
     assert not path.exists()
+
+
+def test_a_pid_that_is_cut_takes_no_lock(address: dict[str, str], wait: Wait, fork: Fork) -> None:
+    """Half a pid would be another process's: who cannot write it whole gives its file back."""
+
+    def enter() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, 1))
+        with pytest.raises(KernelObjectError, match="the till: the pid cannot be written"):
+            lock_file.attach(address, wait, "the till").acquire()
+
+    assert fork(enter).ended() == 0
+    assert lock_file.value(address) == 1
 
 
 def test_a_dead_holder_is_still_named(

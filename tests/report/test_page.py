@@ -153,6 +153,18 @@ def test_a_killed_process_leaves_a_page(tmp_path: Path) -> None:
     assert "process crashed" in drawn(tmp_path / "run").texts["h1"][0]
 
 
+def test_a_record_names_its_job_as_the_sentences_do(tmp_path: Path) -> None:
+    """By who made it and its number there, not by the number that the record holds."""
+    scene = Scene(tmp_path / "run", channels=[ring()])
+    scene.job("producer-0", 32, item(0, 1), (1000, 2000, 3000))
+    scene.job("producer-0", 32, item(0, 2), (4000, 5000, 6000), declared=8.0)
+    scene.recorder("consumer-0", "consumer")
+    scene.case()
+    cells = drawn(tmp_path / "run").texts["td"]
+    assert "job 1 of producer-0" in cells
+    assert not any(cell.startswith("0x") for cell in cells)
+
+
 @pytest.mark.parametrize("locked", [True, False])
 def test_a_large_run_is_thinned_and_says_so(tmp_path: Path, locked: bool) -> None:
     """100,000 operations give less than a megabyte, and each thinned picture says what is left."""

@@ -323,7 +323,7 @@ def test_no_way_leads_out_of_a_final_state(maker: Maker, tmp_path: Path) -> None
     assert done is not None
     lines = len(written(address))
     for state in STATES:
-        with pytest.raises(KernelObjectError, match="job 1 is completed"):
+        with pytest.raises(KernelObjectError, match="job 1 of tester-0 is completed"):
             spool.finish(done, state, "by mistake")
     assert len(written(address)) == lines
     assert all(LEGAL[state] == () for state in FINAL)

@@ -108,6 +108,29 @@ def test_a_lock_that_let_two_in_is_told_with_its_last_value(tmp_path: Path) -> N
     assert "2 times too often" in found.explanation
 
 
+@pytest.mark.parametrize(
+    ("programs", "said"),
+    [
+        ("", "the table's lock let two in at once: somebody gave back what was not taken, or put"),
+        ("b", "it let both in, or b did not take it (b is a program that is not the lab's own)"),
+        ("ab", "it let both in, or one of them did not take it (a and b are programs"),
+    ],
+)
+def test_a_program_may_say_that_it_holds_what_it_did_not_take(
+    tmp_path: Path, programs: str, said: str
+) -> None:
+    """The lock stands as it should, so nothing tells which of the two it was; both are said."""
+    scene = Scene(tmp_path / "run", stock=100.0)
+    scene.trade("a", 1, 100, (5, 10, 20))
+    scene.trade("b", 2, 101, (12, 15, 25))
+    for name in programs:
+        scene.outcomes[name].level = "recorded"
+    found = race(scene, lock_values=[1])
+    assert found is not None
+    assert said in found.explanation
+    assert ("say that they held the table's lock at once" in found.explanation) is bool(programs)
+
+
 def test_a_hand_over_of_another_lock_orders_too(tmp_path: Path) -> None:
     """What a did before it gave the lock back comes before what b does after it took it."""
     scene = Scene(tmp_path / "run", rows=("DOLLAR", "EURO"), stock=100.0)

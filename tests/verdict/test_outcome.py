@@ -87,6 +87,19 @@ def test_who_was_done_has_told_a_summary(tmp_path: Path) -> None:
     assert outcome.check(scene.case()) == []
 
 
+def test_what_is_doubted_of_several_processes_is_one_doubt(tmp_path: Path) -> None:
+    """They are named in it, one behind the other."""
+    scene = pair(tmp_path)
+    for each in scene.outcomes.values():
+        each.summary = {}
+    assert outcome.check(scene.case()) == ["a and b were done, but no summary of them is stored"]
+    for each in scene.outcomes.values():
+        each.struck, each.phase = "KILL", "run"
+    scene.case(faults=[])
+    doubt = "a and b were struck by KILL, and no fault that struck names them"
+    assert outcome.check(faulty(scene, "kill")) == [doubt]
+
+
 @pytest.mark.parametrize(
     ("phase", "code", "doubts"), [("done", 0, 1), ("run", 0, 0), ("done", 1, 0)]
 )

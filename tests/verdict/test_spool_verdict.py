@@ -299,6 +299,16 @@ def test_a_printer_that_passes_over_the_first_in_line_is_found(once_or_more: Sto
     )
 
 
+def test_a_job_of_an_earlier_run_is_called_as_its_file_says(once_or_more: Stored) -> None:
+    """Its maker may be no process of this run, and its number there need not be in its name."""
+    lines = once_or_more.lines
+    job = 77 << 32 | 9
+    lying = {"job": job, "from": "", "to": f"held/10-000000000000001-{job:x}-0-0", "who": "",
+             "why": "found", "at": 0, "pages": 1, "owner": "hasty-3", "number": 4}  # fmt: skip
+    once_or_more.write([lines[0], lying, *lines[1:]])
+    assert "job 4 of hasty-3 (of an earlier run)" in once_or_more.found()["job_lost"]
+
+
 def starving(stored: Stored, seconds: float, *, stopped: bool = False) -> None:
     """Have a job stand in line from the gate on while printer-9 does nothing for so long."""
     gate = json.loads((stored.directory / "outcome.json").read_text())["gate_ns"]

@@ -153,8 +153,18 @@ def _calls(
             raise ObjectVanished(f"{what}: the directory of its file is gone") from None
         except OSError as error:
             raise KernelObjectError(f"{what}: {error.strerror}") from None
+        pid = b"%d" % os.getpid()
+        try:
+            # Half a pid would be another process's.
+            told = os.write(made, pid) == len(pid)
+            why = "its disk is full"
+        except OSError as error:
+            told, why = False, str(error.strerror)
+        if not told:
+            os.unlink(path)  # noqa: PTH108
+            os.close(made)
+            raise KernelObjectError(f"{what}: the pid cannot be written into its file: {why}")
         mine = made
-        os.write(made, b"%d" % os.getpid())
 
     def give() -> None:
         nonlocal mine

@@ -45,6 +45,8 @@ VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "cancel": (CANCELED, (PENDING, HELD, PROCESSING, STOPPED)),
 }
 DONE = {"hold": "held", "release": "released", "cancel": "canceled"}
+# Takes away what is over, where no run has the spool: not a move, since nothing follows it.
+PURGE = "purge"
 # Who moves jobs from `run.py jobs`, as the journal names it before the pid.
 BY_HAND = "the shell"
 # 0 is normal, as for a channel; higher is more urgent.

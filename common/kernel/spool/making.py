@@ -6,11 +6,13 @@ import fcntl
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from common.errors import KernelObjectError, NotPermitted, StoredRunError
-from common.kernel import limits
+from common.errors import KernelObjectError, NotPermitted, ObjectExists, StoredRunError
+from common.kernel import limits, mapped_file
 from common.kernel.spool import HELD, INCOMING, PENDING, PROCESSING, STATES, STOPPED, journal
 from common.kernel.spool import entry as entries
 from common.kernel.spool.door import SHUT
@@ -27,6 +29,8 @@ FOUND, MISSING = "found", "missing"
 UNFINISHED = (PENDING, HELD, PROCESSING, STOPPED)
 # Of a job's name, what counts the jobs of one process.
 _SEQUENCE = 0xFFFFFFFF
+# Letters of a name of who made a job that the journal repeats.
+LONGEST_OWNER = 40
 
 
 def make(
@@ -61,6 +65,24 @@ def make(
         os.close(directory)
 
 
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold a spool that outlives its runs, as a run does; raises ``ObjectExists`` when one has it.
+
+    A run that begins meanwhile waits.
+    """
+    try:
+        fd = mapped_file.open_exclusively(path / HOLD, 0.0, lambda: False)
+    except ObjectExists:
+        raise ObjectExists(
+            f"a run has the spool {path}", "what is over is taken away between two runs"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
 def listing(address: dict[str, Any]) -> dict[str, Any]:
     """Return what lies in a spool when its run has ended; its last move is made before.
 
@@ -89,6 +111,7 @@ def _take_over(
     old = os.open(before, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC) if before.exists() else None
     said: dict[int, Entry] = {}
     doubts: list[str] = []
+    given = 0
     try:
         if old is not None:
             # A person at the shell may just be moving a job.
@@ -96,7 +119,7 @@ def _take_over(
             last = journal.Journal(old, path).last()
             if last is not None:
                 redo(directory, last)
-            said, doubts = _said(before)
+            said, given, doubts = _said(before)
         for left in (path / INCOMING).iterdir():
             # Nobody was told that it is accepted.
             left.unlink()
@@ -112,14 +135,15 @@ def _take_over(
         astray = sum(said.get(each.item) != each for each in unfinished)
         if astray:
             doubts.append(f"{astray:,} of the jobs that lie there do not lie where it says")
-        sequences = [each.item & _SEQUENCE for each in (*found, *missing)]
+        # Those that were taken away count, too: a name is given once.
+        sequences = [item & _SEQUENCE for item in (*there, *said)]
         address = {
             **options,
             "path": str(path),
             "jobs": maker.sysv_sem(SHUT),
             "news": maker.sysv_sem(SHUT),
             "base": max((each.line for each in unfinished), default=0) + 1,
-            "first": max(sequences, default=0) + 1,
+            "first": max([given, *sequences]) + 1,
             "doubts": doubts,
         }
         return _begin(path, run_dir, address, unfinished, missing)
@@ -128,19 +152,24 @@ def _take_over(
             os.close(old)
 
 
-def _said(path: Path) -> tuple[dict[int, Entry], list[str]]:
-    """Return where each job lies by the journal of the last run, and what is wrong with that."""
+def _said(path: Path) -> tuple[dict[int, Entry], int, list[str]]:
+    """Return where each job lies by the journal of the last run, and what is wrong with that.
+
+    Between them the last number of a job that was given before that run.
+    """
     try:
         lines = journal.read(path)
     except StoredRunError:
-        return {}, ["it cannot be read"]
+        return {}, 0, ["it cannot be read"]
     said = {}
     for line in lines:
         entry = entries.parse(str(line.get("to")))
         # What was missed when the last run began is told already.
         if entry is not None and line.get("why") != MISSING:
             said[entry.item] = entry
-    return said, journal.flaws(path)
+    address = lines[0]["spool"]
+    first = address.get("first") if isinstance(address, dict) else None
+    return said, first - 1 if isinstance(first, int) else 0, journal.flaws(path)
 
 
 def _settle(path: Path) -> int:
@@ -175,7 +204,7 @@ def _begin(
         for each in (*unfinished, *missing):
             why = MISSING if each in missing else FOUND
             line = {"job": each.item, "from": "", "to": each.path, "who": "", "why": why}
-            writing.append({**line, "at": 0, "pages": _pages(path / each.path)})
+            writing.append({**line, "at": 0, **_facts(path / each.path)})
         writing.sync()
     finally:
         os.close(fd)
@@ -184,12 +213,19 @@ def _begin(
     return address
 
 
-def _pages(file: Path) -> int:
-    """Return how many pages a job of an earlier run has; 0 for a file that holds no job."""
+def _facts(file: Path) -> dict[str, Any]:
+    """Return how many ``pages`` a job of an earlier run has, 0 for a file that holds no job.
+
+    And, where the file says so, who made it (``owner``), and its ``number`` there.
+    """
     try:
-        return int(json.loads(file.read_bytes())["pages"])
+        body = json.loads(file.read_bytes())
+        facts: dict[str, Any] = {"pages": int(body["pages"])}
+        if isinstance(body.get("owner"), str) and isinstance(body.get("number"), int):
+            facts |= {"owner": body["owner"][:LONGEST_OWNER], "number": body["number"]}
     except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        return {"pages": 0}
+    return facts
 
 
 def _entries(path: Path) -> list[Entry]:

@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ class Moves:
         """
         target = entry._replace(**{"state": state, "tail": "", **to})
         if state not in LEGAL[entry.state]:
-            raise KernelObjectError(f"job {entry.item:x} is {entry.state}: it cannot be {state}")
+            raise KernelObjectError(f"{self.called(entry)} is {entry.state}: it cannot be {state}")
         self.rename(entry.path, target, why, sync=sync)
         return target
 
@@ -148,6 +148,27 @@ class Moves:
             raise KernelObjectError(f"{entry.path} in the spool is no job")
         return found
 
+    def called(self, entry: Entry) -> str:
+        """Return the name of a job for people: who made it, and its number there."""
+        try:
+            body = self.body(entry)
+            return f"job {body['number']} of {body['owner']}"
+        except (KernelObjectError, KeyError):
+            return f"job {entry.item:x}"
+
+    def remove(self, entry: Entry, why: str) -> None:
+        """Take the file of a job away, written into the journal before; under the lock.
+
+        Raises ``KernelObjectError`` for a job that is not at its end.
+        """
+        if LEGAL[entry.state]:
+            raise KernelObjectError(f"{self.called(entry)} is {entry.state}: it is not over")
+        line = {"job": entry.item, "from": entry.path, "to": "", "who": self.who, "why": why}
+        self.journal.append({**line, "at": time.monotonic_ns()})
+        self.reach("move")
+        redo(self.directory, line)
+        self.journal.settled()
+
     def end_of_line(self) -> int:
         """Return a place behind all that there are: the journal only grows."""
         base: int = self.address["base"]
@@ -183,8 +204,12 @@ class Moves:
 
 
 def redo(directory: int, line: Line) -> None:
-    """Make the move that a journal's last line tells of, if it was not made."""
+    """Make the move or removal that a journal's last line tells of, if it was not made."""
     if "to" not in line or not line["from"]:
+        return
+    if not line["to"]:
+        with suppress(FileNotFoundError):
+            os.unlink(line["from"], dir_fd=directory)
         return
     try:
         os.stat(line["to"], dir_fd=directory)

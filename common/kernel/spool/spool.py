@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from common.errors import KernelObjectError
@@ -13,10 +14,12 @@ from common.kernel.spool import (
     ABORTED,
     AT_MOST_ONCE,
     DONE,
+    FINAL,
     HELD,
     INCOMING,
     PENDING,
     PROCESSING,
+    PURGE,
     STATES,
     VERBS,
 )
@@ -163,10 +166,22 @@ class Spool(Moves):
                 raise KernelObjectError(f"there is no job {item:x} in the spool")
             if found.state not in possible:
                 raise KernelObjectError(
-                    f"{self._called(found)} is {found.state}: it cannot be {DONE[verb]}",
+                    f"{self.called(found)} is {found.state}: it cannot be {DONE[verb]}",
                     f"{verb} goes with jobs that are {' or '.join(possible)}",
                 )
             return found, self.move(found, state, f"{verb} by {self.who}", sync=True)
+
+    def purge(self, items: Collection[int]) -> list[Entry]:
+        """Remove those of some jobs that are at their end; returns them as they were.
+
+        Their names are not given again. The caller holds the spool (``making.hold``).
+        """
+        with self.holding():
+            over = [each for each in self.entries(*FINAL) if each.item in items]
+            for each in over:
+                self.remove(each, f"{PURGE} by {self.who}")
+            self.journal.sync()
+            return over
 
     def look_up(self, item: int) -> dict[str, Any]:
         """Return what the file of a job holds; raises ``KernelObjectError`` when it holds none."""
@@ -209,14 +224,6 @@ class Spool(Moves):
             else:
                 due.append(int(each.tail))
         return min(due, default=None), others
-
-    def _called(self, entry: Entry) -> str:
-        """Return the name of a job for people: who made it, and its number there."""
-        try:
-            body = self.body(entry)
-            return f"job {body['number']} of {body['owner']}"
-        except (KernelObjectError, KeyError):
-            return f"job {entry.item:x}"
 
     def _have_on_disk(self, item: int) -> None:
         # Whoever accepted it may have been killed before it was, and did not say so.

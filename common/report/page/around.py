@@ -211,7 +211,8 @@ def raw(scene: Surroundings) -> list[dict[str, Any]]:
                 "seq": each["seq"],
                 "operation": operation.name + (" (refused)" if history.refused[position] else ""),
                 "place": case.place(position),
-                "item": each["item"],
+                # A trade is about no job, unless it does an order.
+                "job": case.job(each["item"]) if each["item"] or operation.place != "table" else "",
                 **{
                     name: each[name] - gate if each[name] else None
                     for name in ("asked", "entered", "left")

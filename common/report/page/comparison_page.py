@@ -13,6 +13,7 @@ from common.report.page.run_page import READING, badge, overviews
 from common.report.page.shell import document, figure, section
 from common.report.page.subject import Subject
 from common.report.page.tables import row, table
+from common.report.remarks import of_variants
 from common.report.text import comparison_rows
 from common.verdict.promise import promise
 from common.verdict.wording import many, number, span
@@ -199,10 +200,11 @@ def _origin(documents: Documents) -> Markup:
         for run in runs
     ]  # fmt: skip
     heads = ("variant", "verdict", "operations", "seed", "stored in")
-    remarks = dict.fromkeys(
-        remark for runs in documents.values() for run in runs for remark in run["remarks"]
-    )
+    remarks = of_variants({variant: {"runs": runs} for variant, runs in documents.items()})
     return join(
         table("The runs as a table", heads, rows, "runs"),
-        *(tag("p", f"Note: {remark}.", class_="note") for remark in remarks),
+        *(
+            tag("p", f"Note ({who}): {remark}." if who else f"Note: {remark}.", class_="note")
+            for who, remark in remarks
+        ),
     )  # fmt: skip

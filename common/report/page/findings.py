@@ -150,7 +150,7 @@ def _counted(scene: Surroundings) -> str:
 
 def _records(scene: Surroundings) -> Markup:
     heads = (
-        "", "process", "number", "operation", "of", "item", "asked, µs", "entered, µs", "left, µs",
+        "", "process", "number", "operation", "of", "job", "asked, µs", "entered, µs", "left, µs",
         "values",
     )  # fmt: skip
     rows = []
@@ -167,7 +167,7 @@ def _records(scene: Surroundings) -> Markup:
                 tag("td", f"{each['seq']:,}", class_="number"),
                 tag("td", each["operation"]),
                 tag("td", each["place"]),
-                tag("td", f"{each['item']:#x}", class_="number"),
+                tag("td", each["job"]),
                 *(tag("td", time, class_="number") for time in times),
                 tag("td", each["values"], class_="values"),
                 class_="witness" if each["witness"] else None,

@@ -9,6 +9,7 @@ from typing import Any
 
 from common.history import store
 from common.history.case import Case
+from common.report import remarks
 from common.report.document import run_document
 from common.system import System, operations_of
 from common.verdict.finding import Finding, Verdict, Witness
@@ -39,8 +40,8 @@ def load(run_dir: Path, systems: Mapping[str, System]) -> Subject:
     """Read a stored run and judge it; raises ``StoredRunError``."""
     case = store.load_case(run_dir, operations_of(list(systems.values())))
     verdict = judge(case)
-    remarks = [remark for name in case.plan.systems for remark in systems[name].remarks(case.plan)]
-    document = run_document(case.plan, case.outcome, verdict, run_dir, remarks)
+    told = remarks.of_run(case, systems)
+    document = run_document(case.plan, case.outcome, verdict, run_dir, told)
     lasts = [float(each.records["left"].max(initial=0.0)) for each in case.history.processes]
     end = max(round(max(lasts, default=0.0) * 1e9) - case.outcome.gate_ns, 1)
     return Subject(case, verdict, document, end)

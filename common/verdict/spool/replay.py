@@ -49,6 +49,8 @@ class Replay:
         self.moves: list[Move] = []
         self.ways: dict[int, list[Move]] = {}
         self.pages: dict[int, int] = {}
+        # Of jobs of an earlier run, whose processes this one need not have: what their files say.
+        self._earlier: dict[int, str] = {}
         self.printers: list[dict[str, Any]] = []
         self.garbled = 0
         for line in self.spool.lines:
@@ -102,7 +104,9 @@ class Replay:
 
     def name(self, item: int) -> str:
         """Return the name of a job for people."""
-        return self.case.job(item) + (" (of an earlier run)" if self.found(item) else "")
+        if not self.found(item):
+            return self.case.job(item)
+        return f"{self._earlier.get(item) or self.case.job(item)} (of an earlier run)"
 
     def _read(self, line: dict[str, Any]) -> None:
         if "printer" in line:
@@ -121,3 +125,5 @@ class Replay:
         self.ways.setdefault(move.item, []).append(move)
         if "pages" in line:
             self.pages[move.item] = int(line["pages"])
+        if "owner" in line and "number" in line:
+            self._earlier[move.item] = f"job {int(line['number'])} of {line['owner']}"
