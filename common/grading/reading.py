@@ -165,12 +165,18 @@ class _Reader:
         )
 
     def _given_files(self) -> dict[str, FilePath]:
-        found = {}
+        found: dict[str, FilePath] = {}
         for name, word in self.given.get("with", {}).items():
             file, place = self.directory / word, ("submission", "with", name)
             parts = FilePath(name).parts
             if FilePath(name).is_absolute() or ".." in parts or not parts:
                 self.complain(place, f"{name} lies outside of the submission", "such as lab.h")
+            elif "*" in file.name:
+                several = {f"{name}/{each.name}": each for each in file.parent.glob(file.name)}
+                if not any(each.is_file() for each in several.values()):
+                    self.complain(place, f"there is no file like {word} beside this file")
+                found |= {name: each for name, each in several.items() if each.is_file()}
+                continue
             elif not file.is_file():
                 self.complain(place, f"there is no file {word} beside this file")
             found[name] = file

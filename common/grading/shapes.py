@@ -101,7 +101,8 @@ SUBMISSION = Record(
         "command": Field(WORDS, "The program that takes a role; then it goes `into` its places."),
         "with": Field(
             MapOf(Text(), Text(), "file"),
-            "Files that are put beside it before the build: each a path beside this file.",
+            "Files that are put beside it before the build: each a path beside this file; with "
+            "a * in its name all that are like it, into the directory that is named.",
         ),
         "into": Field(
             ListOf(Text(), minimum=1, alone=True),

@@ -23,7 +23,7 @@ _VARIABLE = re.compile(r"\{(LAB_[A-Z0-9_]+)\}")
 
 
 def environment(job: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables of one process (docs/programs.md)."""
+    """Return the variables of one process (docs/protocol.md)."""
     program = job["program"]
     told = {
         "LAB_VERSION": VERSION,
@@ -84,6 +84,8 @@ def _table(table: Mapping[str, Any] | None) -> dict[str, str]:
         "LAB_LOCK_KIND": locks[0]["kind"],
         "LAB_LOCK_NUMBERS": " ".join(_numbers(locks)),
     }
+    if table["recovery"] is not None:
+        told["LAB_TABLE_RECOVERY"] = table["recovery"]["half_done"]
     told |= dict(_entries("LAB_TABLE", _told(kinds.TABLES, table, "memory")))
     for number, lock in enumerate(locks):
         told |= dict(_entries(f"LAB_LOCK_{number}", _told(kinds.LOCKS, lock)))

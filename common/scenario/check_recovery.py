@@ -39,6 +39,14 @@ def check(values: Mapping[str, Any], members: list[Group], reading: Reading) -> 
         reason = "another program makes the table, and the intent record lies behind its rows"
         reading.complain(PLACE, reason, "made_by: lab, or table.recovery: none")
     for group in members:
+        if group.plain and group.needs_table:
+            reading.complain(
+                ("processes", group.index, "command"),
+                f"{group.name} is a plain program: it keeps no intent record, and the table has "
+                "recovery",
+                "level: recorded, or table.recovery: none",
+                at_key=True,
+            )
         locking = group.chosen.options.get("locking", "proper")
         if locking != "proper":
             reading.complain(

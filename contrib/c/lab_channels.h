@@ -21,6 +21,7 @@
 #include <poll.h>
 #include <sys/msg.h>
 
+enum { LAB_PUT = 32, LAB_TAKE, LAB_PASS, LAB_PRINT, LAB_PAGE };
 enum { LAB_PRIORITIES = 16, LAB_CHANNELS = 16, LAB_MESSAGE = 65536 };
 
 enum lab_channel_kind {
@@ -434,19 +435,19 @@ static inline void lab_open_paper(struct lab *lab)
 static inline void lab_print(struct lab *lab, const struct lab_job *job)
 {
     struct lab_lock *lock = &lab_opened.lock;
-    struct lab_touch nothing = {.takes = NULL}, page = {.changes = {"the paper"}};
+    struct lab_touch page = {.changes = {"the paper"}};
     struct lab_touch take = {.changes = {lock->what}, .takes = lock->what, .ready = lab_is_free, .of = lock};
     struct lab_touch give = {.changes = {lock->what}, .gives = lock->what};
     lab_open_paper(lab);
     int locked = lock->kind != LAB_NONE, paper = lab_opened.paper;
     long sheet = lab_opened.shared ? 0 : lab->index % 255 + 1;
-    lab_stand(lab, "acquire", locked ? &take : &nothing, 0);
+    lab_stand(lab, "acquire", locked ? &take : &lab_nothing, 0);
     double asked = lab_now();
     lab_take(lab, lock);
     double entered = lab_now();
     for (int number = 1; number <= job->pages; number++) {
         char line[128];
-        lab_stand(lab, "print", lab_opened.shared ? &page : &nothing, 0);
+        lab_stand(lab, "print", lab_opened.shared ? &page : &lab_nothing, 0);
         int size = snprintf(line, sizeof line, "[job %012llx page %d/%d] %.26s\n",
                             (unsigned long long)job->item, number, job->pages, job->letters);
         double at = lab_now();
@@ -459,7 +460,7 @@ static inline void lab_print(struct lab *lab, const struct lab_job *job)
     }
     lab_note(lab, LAB_PRINT, sheet, (double)job->item, asked, entered, job->checksum,
              lab_checksum(job), job->priority, 0, 0);
-    lab_stand(lab, "release", locked ? &give : &nothing, 0);
+    lab_stand(lab, "release", locked ? &give : &lab_nothing, 0);
     lab_put_back(lab, lock);
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# A recorded trader in Perl, from docs/programs.md alone: core Perl, no module to install.
+# A recorded trader in Perl, from docs/protocol.md alone: core Perl, no module to install.
 #
 # Tables: sysv_shm. Locks: none, sysv_sem, sysv_semset. It takes part in schedules and walks; faults
 # and delays that wait for its steps it does not look for. Its history file is written by calls and
@@ -107,6 +107,7 @@ sub set { my ($cell, $value) = @_; shmwrite($table, pack('d', $value), $cell * 8
 
 my $kind = number('LAB_LOCK_KIND', 'none');
 fail("this program takes only a sysv_sem or a sysv_semset") if $kind !~ /^(none|sysv_sem|sysv_semset)$/;
+fail('this program keeps no intent record (table.recovery)') if $ENV{LAB_TABLE_RECOVERY};
 my @locks = map {
     my $prefix = "LAB_LOCK_$_";
     {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A recorded trader in Python that knows nothing of the lab but docs/programs.md.
+"""A recorded trader in Python that knows nothing of the lab but docs/protocol.md.
 
 Standard library only. Tables: sysv_shm (through ctypes: Python's library has no System V calls),
 posix_shm, mmap_file. Locks: none, sysv_sem, sysv_semset, record_lock, ofd_lock, flock. It takes
@@ -206,6 +206,8 @@ class Lock:
         known = ("none", "sysv_sem", "sysv_semset", "record_lock", "ofd_lock", "flock")
         if self.kind not in known:
             raise Failed(f"{name}: this program takes only {', '.join(known)}")
+        if environment.get("LAB_TABLE_RECOVERY"):
+            raise Failed("this program keeps no intent record (table.recovery)")
         self._fd = os.open(environment[prefix + "PATH"], os.O_RDWR) if self._file else -1
 
     @property

@@ -180,6 +180,47 @@ def test_a_storm_of_signals_does_no_harm(programs: Path, tmp_path: Path) -> None
     assert process(document, "theirs-0")["summary"]["signals"] > 0
 
 
+def test_an_endless_one_ends_when_it_is_asked_to(programs: Path, tmp_path: Path) -> None:
+    """SIGTERM while it holds the lock: its trade is finished, the lock given back, status 0."""
+    path = scenario(
+        tmp_path, theirs(programs / "trader", operations=0), ours(operations=3),
+        table={"store": "sysv_shm", "lock": {"kind": "sysv_sem", "undo": False}},
+        deadlines={"run": 0},
+        faults=[
+            # Ours comes to the lock when it is too late to get it before.
+            {"kind": "pause", "process": "ours-0", "step": "acquire", "at": 1, "until": "told"},
+            {"kind": "sign", "process": "theirs-0", "step": "write", "at": 25, "gives": "told"},
+            {"kind": "kill", "process": "theirs-0", "step": "write", "at": 25, "signal": "TERM"},
+        ],
+    )  # fmt: skip
+    document = run(path, tmp_path)
+    exact(document)
+    ended = process(document, "theirs-0")
+    assert (ended["exit"], ended["signal"], ended["phase"]) == (0, None, "done")
+    assert ended["summary"]["done"] == 25
+    assert document["measures"]["in_flight"] == 0
+
+
+def test_asked_to_end_while_it_waits_it_trades_once_more(programs: Path, tmp_path: Path) -> None:
+    """SIGTERM in its wait for the lock: the trade that is begun is done when the lock comes."""
+    path = scenario(
+        tmp_path, theirs(programs / "trader", operations=0, sell_share=0), ours(operations=1),
+        table={"store": "sysv_shm", "lock": "sysv_sem"},
+        deadlines={"run": 0},
+        faults=[
+            {"kind": "pause", "process": "theirs-0", "step": "acquire", "at": 1, "until": "held"},
+            {"kind": "sign", "process": "ours-0", "step": "check", "gives": "held"},
+            {"kind": "pause", "process": "ours-0", "step": "check", "until": "told"},
+            {"kind": "sign", "process": "theirs-0", "step": "wait", "gives": "told"},
+            {"kind": "kill", "process": "theirs-0", "step": "wait", "signal": "TERM"},
+        ],
+    )  # fmt: skip
+    document = run(path, tmp_path)
+    exact(document)
+    assert process(document, "theirs-0")["exit"] == 0
+    assert process(document, "theirs-0")["summary"]["done"] == 1
+
+
 def test_alone_it_trades_on_a_table_by_key(programs: Path, tmp_path: Path) -> None:
     """Without the lab the same program says that there is no table at the lecture's key."""
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""The traders in Python and Perl, which know docs/programs.md and nothing else."""
+"""The traders in Python and Perl, which know docs/protocol.md and nothing else."""
 
 from __future__ import annotations
 
@@ -80,6 +80,15 @@ def test_a_lock_that_it_does_not_know(trader: Path, tmp_path: Path) -> None:
     assert "this program takes only" in error["message"]
 
 
+@pytest.mark.parametrize("trader", TRADERS)
+def test_a_table_with_recovery_is_refused(trader: Path, tmp_path: Path) -> None:
+    """They keep no intent record, and say so before anything begins."""
+    table = {"store": "sysv_shm", "lock": "sysv_sem", "recovery": "intent"}
+    path = scenario(tmp_path, theirs(trader, operations=1), table=table)
+    error = process(run(path, tmp_path), "theirs-0")["error"]
+    assert error["message"] == "this program keeps no intent record (table.recovery)"
+
+
 @needs_perl
 def test_the_plain_one_in_perl(tmp_path: Path) -> None:
     """It trades the lines of a teller, and the balance sheet is right."""
@@ -134,7 +143,7 @@ def test_every_variable_stands_on_the_page(tmp_path: Path) -> None:
     path = scenario(tmp_path, group, table={"store": "sysv_shm", "lock": "sysv_sem"})
     document = launch("run", path, "--json", "--out", str(tmp_path)).document
     told = Path(document["run_dir"], "theirs-0.out").read_text()
-    page = (ROOT / "docs/programs.md").read_text()
+    page = (ROOT / "docs/protocol.md").read_text()
     named = set(re.findall(r"LAB_[A-Z]+", told)) - {"LAB_OPTION", "LAB_LOCK", "LAB_TABLE"}
     assert {name for name in named if name not in page} == set()
 

@@ -136,3 +136,24 @@ def test_a_wait_is_no_longer_than_a_run(tmp_path: Path) -> None:
     more = "deadlines: {run: 3, wait: 7}\n"
     two = reading(tmp_path, item("scenario: exchange/script", more=more))
     assert two.items[0].seconds.wait == 7
+
+
+SUBMITTED = (
+    "submission: {command: ./a, into: processes.trader.command, "
+    "set: {processes.trader.level: recorded}, with: {include: h/lab*.h}}\n"
+)
+
+
+def test_a_star_gives_every_file_like_it(tmp_path: Path) -> None:
+    """Into the directory that is named, directories left out; none at all is a mistake."""
+    words = item(f"{GOOD}, walk: 5", more=SUBMITTED)
+    with pytest.raises(ScenarioError, match="no file like h/lab"):
+        reading(tmp_path, words)
+    (tmp_path / "h/lab_d.h").mkdir(parents=True)
+    for name in ("lab.h", "lab_b.h", "trader.c"):
+        (tmp_path / "h" / name).touch()
+    wanted = reading(tmp_path, words).submission
+    assert wanted is not None
+    assert {name: path.name for name, path in wanted.given.items()} == {
+        "include/lab.h": "lab.h", "include/lab_b.h": "lab_b.h",
+    }  # fmt: skip

@@ -103,6 +103,15 @@ def test_rates_that_change_make_a_balance_luck(tmp_path: Path) -> None:
     assert "changes the rates while teller trades" in said
 
 
+def test_a_plain_program_keeps_no_intent_record(tmp_path: Path) -> None:
+    """Where it would be needed: on a table with recovery."""
+    head = HEAD.replace("lock: sysv_sem", "lock: {kind: sysv_sem, undo: true}, recovery: intent")
+    text = f"{head}  - {{role: trader, operations: 1, command: ./prog}}\n"
+    said = refused(tmp_path, text)
+    assert re.search(r"4:35: .*keeps no intent record", said), said
+    assert "level: recorded" in said
+
+
 def test_a_plain_program_cannot_be_scheduled(tmp_path: Path) -> None:
     """It has no steps."""
     said = refused(
