@@ -34,10 +34,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Asked:
-    """The run that a cell asks for: a variant of its column's scenario, with changed values."""
+    """The run that a cell asks for: a variant of its column's scenario, with changed values.
+
+    ``full`` is a directory on whose disk it finds no room; "" for none, relative to the one that
+    holds the scenario's runs. Such a run is to be refused.
+    """
 
     variant: str
     settings: tuple[str, ...] = ()
+    full: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from common import kinds, pipeline
+from common.consequences import full_disk
 from common.consequences.cell import Asked, Column, Row, Seen, Without
 from common.errors import LabError, ScenarioError, UsageError
 from common.history import store
@@ -70,9 +71,15 @@ def places(chosen: Sequence[str], only: Sequence[str] = ()) -> list[Place]:
     ]
 
 
+def ask(place: Place) -> Asked | Without:
+    """Return which run a cell asks for, or why there is none."""
+    asked: Asked | Without = place.module.ask(place.row, place.column)
+    return asked
+
+
 def planned(place: Place, systems: Mapping[str, System], seed: int | None = None) -> Plan | Without:
     """Return the plan of a cell's run, or why there can be none."""
-    asked: Asked | Without = place.module.ask(place.row, place.column)
+    asked = ask(place)
     if isinstance(asked, Without):
         return asked
     try:
@@ -109,7 +116,7 @@ def perform(
             continue
         begun = time.monotonic()
         try:
-            document = pipeline.perform(wanted, systems, out)
+            document = _run(place, wanted, systems, out)
         except LabError as error:
             # A machine that cannot run it says why: that, too, is what one sees.
             why = error.message
@@ -129,10 +136,20 @@ def perform(
         }
 
 
+def _run(place: Place, planned: Plan, systems: Mapping[str, System], out: Path) -> dict[str, Any]:
+    asked = ask(place)
+    if isinstance(asked, Asked) and asked.full:
+        return full_disk.perform(planned, systems, out, asked.full)
+    return pipeline.perform(planned, systems, out)
+
+
 def look(
     place: Place, run_dir: Path, systems: Mapping[str, System], document: dict[str, Any]
 ) -> Seen:
-    """Return what a stored run of a cell showed."""
+    """Return what a stored run of a cell showed, or its refusal."""
+    if document["verdict"] == full_disk.REFUSED:
+        refused: Seen = place.module.refused(place.row, place.column, document)
+        return refused
     case = store.load_case(run_dir, operations_of(list(systems.values())))
     seen: Seen = place.module.see(place.row, place.column, case, document)
     return seen

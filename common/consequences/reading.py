@@ -32,13 +32,24 @@ def members(case: Case, group: str) -> list[ProcessOutcome]:
 
 
 def records(case: Case, process: str) -> list[dict[str, Any]]:
-    """Return the operations that a process did to their end, in order."""
+    """Return the operations that a process came to the end of, in order; refused ones, too."""
+    history = case.history
+    return [history.record(at) for at in _places(case, process) if not history.in_flight[at]]
+
+
+def refusals(case: Case, process: str) -> list[dict[str, Any]]:
+    """Return the operations that a process was refused, in order."""
+    history = case.history
+    return [history.record(at) for at in _places(case, process) if history.refused[at]]
+
+
+def _places(case: Case, process: str) -> range:
+    """Return where in the history the records of a process are."""
     history = case.history
     for which, recorded in enumerate(history.processes):
         if recorded.name == process:
-            begin, end = history.bounds[which], history.bounds[which + 1]
-            return [history.record(at) for at in range(begin, end) if not history.in_flight[at]]
-    return []
+            return range(history.bounds[which], history.bounds[which + 1])
+    return range(0)
 
 
 def entries(case: Case, group: str) -> list[Entry]:

@@ -255,6 +255,9 @@ class Maker:
         try:
             os.posix_fallocate(fd, 0, max(length, size + behind, PAGE))
         except OSError as error:
+            if not length:
+                # Just made: what holds nothing is not left behind.
+                path.unlink()
             raise limits.refusal("file", str(error), path.parent) from None
         self._finish(entry, str(path))
         # Zeros only: it was never filled, its maker was killed in between.

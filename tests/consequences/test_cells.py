@@ -8,13 +8,17 @@ from typing import Any
 import pytest
 
 import run
-from common import kinds
+from common import kinds, pipeline
 from common.consequences import performing
 from common.consequences.cell import Without
-from common.consequences.performing import SECTIONS, Place
+from common.consequences.performing import SECTIONS
+from common.history import store
+from common.kernel import small_disk
+from common.system import operations_of
 from tests.launching import launch, still_there
 
 ALL = performing.places(performing.sections())
+COLUMNS = list(dict.fromkeys((place.section, place.column.name) for place in ALL))
 
 
 def measured(tmp_path: Path, section: str, *only: str) -> dict[tuple[str, str], dict[str, Any]]:
@@ -35,14 +39,17 @@ def test_every_kind_has_a_row(section: str, package: str) -> None:
     assert len({row.label for row in rows}) == len(rows)
 
 
-@pytest.mark.parametrize("place", ALL, ids=lambda each: f"{each.row.label}-{each.column.name}")
-def test_every_cell_is_a_run_or_says_why_not(place: Place) -> None:
+@pytest.mark.parametrize(("section", "column"), COLUMNS)
+def test_every_cell_of_a_column_is_a_run_or_says_why_not(section: str, column: str) -> None:
     """Its scenario takes its kind, and has the variant that it asks for."""
-    found = performing.planned(place, run.SYSTEMS, 1)
-    if isinstance(found, Without):
-        assert found.why
-    else:
-        assert found.faults
+    for place in ALL:
+        if (place.section, place.column.name) != (section, column):
+            continue
+        found = performing.planned(place, run.SYSTEMS, 1)
+        if isinstance(found, Without):
+            assert found.why, place.row.label
+        else:
+            assert found.faults, place.row.label
 
 
 def test_a_killed_holder_in_the_words_of_three_locks(tmp_path: Path) -> None:
@@ -87,6 +94,38 @@ def test_half_a_message_is_cut_on_a_stream_and_on_no_queue(tmp_path: Path) -> No
     assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
 
 
+def test_who_does_not_wait_for_room_is_refused_and_nothing_of_it_arrives(tmp_path: Path) -> None:
+    """A queue refuses; a stream may have taken a part, and waits for its rest; UDP never tells."""
+    cells = measured(tmp_path, "channels", "full", "sysv_queue", "unix_stream", "udp")
+    words = {row: cell["word"].split(",")[0] for (row, _), cell in cells.items()}
+    assert words == {"sysv_queue": "refused", "unix_stream": "begun", "udp": "never"}
+    assert "and nothing of another" in cells["sysv_queue", "full"]["sentence"]
+    assert "none cut" in cells["unix_stream", "full"]["sentence"]
+    assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
+
+
+def test_who_waits_after_a_refusal_has_not_begun_a_message(tmp_path: Path) -> None:
+    """It waits for a lock, say, when the receiver goes on: the channel had refused before."""
+    (place,) = performing.places(["channels"], ["full", "sysv_queue"])
+    (cell,) = performing.perform([place], run.SYSTEMS, tmp_path, None, lambda _place, _number: None)
+    case = store.load_case(Path(cell["run_dir"]), operations_of(list(run.SYSTEMS.values())))
+    case.outcome.faults.append(
+        {"kind": "sign", "process": "producer-0", "step": "wait", "at_ns": case.outcome.ended_ns}
+    )
+    seen = place.module.see(place.row, place.column, case, {})
+    assert seen.word == cell["word"]
+    assert seen.word.startswith("refused")
+
+
+def test_a_refusal_that_was_a_wait_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who does not wait for room is not to be kept either."""
+    monkeypatch.setattr(kinds.load(SECTIONS, "channels"), "_AT_ONCE", -1)
+    cell = measured(tmp_path, "channels", "full", "sysv_queue")["sysv_queue", "full"]
+    assert cell["differs"].startswith("who does not wait was kept")
+
+
 def test_a_mapped_file_that_is_cut_kills_and_a_plain_one_tells(tmp_path: Path) -> None:
     """SIGBUS, or an error of the call."""
     cells = measured(tmp_path, "tables", "cut")
@@ -95,6 +134,36 @@ def test_a_mapped_file_that_is_cut_kills_and_a_plain_one_tells(tmp_path: Path) -
         "mmap_file": "SIGBUS", "posix_shm": "SIGBUS", "plain_file": "told", "sysv_shm": "-",
     }  # fmt: skip
     assert "keeps its size" in cells["sysv_shm", "cut"]["why"]
+
+
+@pytest.mark.skipif(not small_disk.allowed(), reason="mounting needs CAP_SYS_ADMIN")
+def test_a_table_on_a_full_disk_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    """By ENOSPC when it is made, not by SIGBUS when it is used; a segment lies on no disk."""
+    done = launch("matrix", "tables", "--only", "full", "--json", "--out", str(tmp_path))
+    (section,) = done.document["sections"]
+    cells = {cell["row"]: cell for cell in section["cells"]}
+    words = {row: cell["word"] for row, cell in cells.items()}
+    assert words == {
+        "mmap_file": "refused", "plain_file": "refused", "posix_shm": "refused", "sysv_shm": "-",
+    }  # fmt: skip
+    assert "on no disk" in cells.pop("sysv_shm")["why"]
+    for cell in cells.values():
+        assert "No space left on device" in cell["sentence"]
+        # Nobody was started who could have recorded anything.
+        assert list(Path(cell["run_dir"], "history").iterdir()) == []
+        assert cell["differs"] == ""
+
+
+def test_what_a_refused_table_leaves_is_marked() -> None:
+    """So is a refusal for any other reason than the full disk."""
+    module = kinds.load(SECTIONS, "tables")
+    (place,) = performing.places(["tables"], ["full", "mmap_file"])
+    document = {"refused": "no room (No space left on device): 0 bytes", "left": []}
+    assert module.refused(place.row, place.column, document).differs == ""
+    left = document | {"left": ["the file exchange.dat of 0 bytes"]}
+    assert "exchange.dat" in module.refused(place.row, place.column, left).differs
+    other = document | {"refused": "too many open files"}
+    assert "another reason" in module.refused(place.row, place.column, other).differs
 
 
 def test_without_a_lock_whoever_stood_still_writes_over_all(tmp_path: Path) -> None:
@@ -132,7 +201,7 @@ def test_the_command_prints_stores_and_links_what_it_found(tmp_path: Path) -> No
     for cell in section["cells"]:
         stored = Path(cell["run_dir"])
         assert f'href="{stored.relative_to(tmp_path)}/"' in page.read_text()
-        assert still_there(launch("check", str(stored), "--json").document["objects"]) == []
+        assert still_there(pipeline.judge_run(stored, run.SYSTEMS)["objects"]) == []
     assert Path(document["directory"], "matrix.json").is_file()
     shown = launch("explain", section["cells"][0]["run_dir"])
     assert shown.status == 0, shown.err

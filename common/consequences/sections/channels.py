@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Hashable
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,7 @@ from common.consequences.rows import options_of
 from common.consequences.rows import rows as rows_of
 from common.history.case import Case
 from common.kernel.channels import Facts
+from common.kernel.waits import TICK
 from common.verdict.delivery import Traffic, traffic
 from common.verdict.wording import many
 
@@ -32,6 +34,10 @@ COLUMNS = (
     ),
     Column("stopped", "receiver stands still", "receiver_stopped", "the receiver stood still"),
     Column(
+        "full", "full, and no waiting", "channel_full",
+        "the channel was full, and its sender did not wait for room",
+    ),
+    Column(
         "taken", "receiver killed with a job", "receiver_killed_with_a_job",
         "the receiver was killed with a job taken and not printed",
     ),
@@ -41,13 +47,17 @@ COLUMNS = (
     Column("large", "100 kB a message", "large_message", "messages of 100,064 bytes were sent"),
 )  # fmt: skip
 
-_LARGE = {"sending": 100_000, "stopped": 50_000, "gone": 50_000, "large": 100_000}
+_LARGE = {
+    "sending": 100_000, "stopped": 50_000, "full": 100_000, "gone": 50_000, "large": 100_000,
+}  # fmt: skip
 # What fits everywhere: under PIPE_BUF.
 _SMALL = 3000
 # What guards a channel in shared memory here: a lock that outlives nobody.
 _GUARD = "lock: {kind: sysv_sem, undo: true}"
 # Of a job beside its body.
 _JOB = 64
+# A refusal that takes longer than half a tick (ns) was a wait.
+_AT_ONCE = int(TICK / 2 * 1e9)
 
 
 def rows() -> list[Row]:
@@ -94,13 +104,13 @@ def ask(row: Row, column: Column) -> Asked | Without:
         return Without("it has no name by which it could be removed")
     if column.name in ("sending", "waiting") and getattr(module, "WAITERS_MUST_LIVE", False):
         return Asked("stuck", (*settings, "deadlines.run=2"))
-    if column.name in ("sending", "waiting", "stopped") and not facts.bounded:
+    if column.name in ("sending", "waiting", "stopped", "full") and not facts.bounded:
         return Asked("unbounded", tuple(settings))
     if column.name == "removed":
         return Asked("told" if _tells(row) else "nameless", tuple(settings))
     variant = {
         "sent": "kept", "sending": "whole", "waiting": "whole", "stopped": "waits",
-        "taken": "lost", "gone": "gone", "never": "ended", "large": "whole",
+        "full": "refused", "taken": "lost", "gone": "gone", "never": "ended", "large": "whole",
     }[column.name]  # fmt: skip
     return Asked(variant, tuple(settings))
 
@@ -154,12 +164,24 @@ def _waited(case: Case, count: _Count) -> tuple[str, str]:
     if not at:
         lost = f"{count.lost} of {many(count.sent, 'message')} were lost"
         return f"never, {count.arrived}", f"the sender never had to wait, and {lost}"
-    before = sum(1 for one in reading.records(case, "producer-0") if one["left"] < at)
-    size = (before - 1) * case.plan.channel("jobs").message_size
-    # The first one was taken before the receiver stood.
-    fits = f"{before - 1} ({_bytes(size)})"
-    fitted = f"{many(before - 1, 'message')} fitted ({_bytes(size)}), then the sender waited"
-    return fits, f"{fitted}; {count.arrived} arrived when the receiver went on"
+    fits, fitted = _fitted(case, at)
+    return fits, f"{fitted}, then the sender waited; {count.arrived} arrived when it went on"
+
+
+def _refused(case: Case, count: _Count) -> tuple[str, str]:
+    begun, refused = _full(case), reading.refusals(case, "producer-0")
+    # Who waits after a refusal waits for something else, the receiver having been let go.
+    if begun and not (refused and refused[0]["asked"] < begun):
+        fits, fitted = _fitted(case, begun)
+        clause = f"{fitted}, and a part of the next, whose rest had to be waited for"
+        return f"begun, {fits}", f"{clause}; {count.arrived} arrived, none cut"
+    if not refused:
+        lost = f"{count.lost} of {many(count.sent, 'message')} were lost"
+        return f"never, {count.arrived}", f"the sender was never refused, and {lost}"
+    fits, fitted = _fitted(case, int(refused[0]["asked"]))
+    times, after = many(len(refused), "time"), f"{_refusing(refused) / 1000:,.0f} µs"
+    clause = f"{fitted}, then the sender was refused {times}, after {after} (median)"
+    return f"refused, {fits}", f"{clause}; {count.arrived} arrived, and nothing of another"
 
 
 def _taken(case: Case, count: _Count) -> tuple[str, str]:
@@ -203,9 +225,24 @@ def _large(case: Case, count: _Count) -> tuple[str, str]:
 
 
 _WORDS = {
-    "sent": _sent, "sending": _sent, "waiting": _sent, "stopped": _waited, "taken": _taken,
-    "gone": _gone, "never": _never, "removed": _removed, "large": _large,
+    "sent": _sent, "sending": _sent, "waiting": _sent, "stopped": _waited, "full": _refused,
+    "taken": _taken, "gone": _gone, "never": _never, "removed": _removed, "large": _large,
 }  # fmt: skip
+
+
+def _refusing(refused: list[dict[str, Any]]) -> int:
+    """Return how long a refusal took (ns), the median: from one to the next, nothing is between."""
+    gaps = sorted(b["asked"] - a["left"] for a, b in itertools.pairwise(refused))
+    return gaps[len(gaps) // 2] if gaps else 0
+
+
+def _fitted(case: Case, at: int) -> tuple[str, str]:
+    """Return in a few words, and as a clause, what the channel held at a time (ns)."""
+    before = sum(1 for one in reading.records(case, "producer-0") if one["left"] < at)
+    # The first one was taken before the receiver stood.
+    held = before - 1
+    size = _bytes(held * case.plan.channel("jobs").message_size)
+    return f"{held} ({size})", f"{many(held, 'message')} fitted ({size})"
 
 
 def _full(case: Case) -> int:
@@ -236,6 +273,14 @@ def _differs(row: Row, column: Column, case: Case, count: _Count) -> str:
             return f"{count.cut} messages were cut, and it says: {facts.sender_dies}"
     if column.name == "stopped" and bool(_full(case)) is not facts.bounded:
         return f"it says that senders {'' if facts.bounded else 'never '}wait when it is full"
+    if column.name == "full":
+        refused = reading.refusals(case, "producer-0")
+        if (told := bool(_full(case) or refused)) is not facts.bounded:
+            return f"a full one {'refused' if told else 'never refused'} who does not wait"
+        if _refusing(refused) > _AT_ONCE:
+            return f"who does not wait was kept {reading.time(_refusing(refused))} each time"
+        if facts.bounded and (count.lost or count.cut):
+            return "what it refused, or a part of it, was in it all the same"
     if column.name == "removed":
         told = any(failure(each) == "ObjectVanished" for each in case.outcome.processes)
         if told is not _tells(row):

@@ -11,6 +11,7 @@ from common.consequences import reading
 from common.consequences.cell import Asked, Column, Row, Seen
 from common.consequences.reading import entries, failure, members, strike
 from common.consequences.rows import rows as rows_of
+from common.consequences.sections.locks import IN_VAIN
 from common.history.case import Case
 from common.kernel.locks import HELD, TOLD, Facts
 from common.verdict.recoveries import WHOLE, ended
@@ -52,7 +53,7 @@ def ask(row: Row, column: Column) -> Asked:
     mended, outside = _parts(column)
     held = not outside and _said(row) == HELD
     variant = ("held_" if held else "") + "mended" if mended else "held" if held else "freed"
-    return Asked(variant, (f"table.lock={row.value}",))
+    return Asked(variant, (f"table.lock={row.value}", *((IN_VAIN,) if held else ())))
 
 
 def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:

@@ -44,6 +44,11 @@ _DEEDS = {
     "reopened": "reopen", "removed": "remove", "who": "kill",
 }  # fmt: skip
 
+# Where nobody ever gets the lock a wait of so long says as much as a longer one: beyond the time
+# that the helper, or the other program, lasts.
+IN_VAIN = "deadlines.wait=0.3"
+_OUTLASTS = {"killed": IN_VAIN, "forked": "deadlines.wait=0.8", "exec": "deadlines.wait=0.5"}
+
 # Of a time that something was to last this much has passed in any case: clocks tick.
 _NEARLY = 0.9
 
@@ -80,7 +85,9 @@ def ask(row: Row, column: Column) -> Asked | Without:
         return Asked("kept" if column.name == "stopped" else "given_back", where)
     if column.name == "forked" and facts.inherited:
         return Asked("inherited", where)
-    return Asked({FREED: "freed", TOLD: "told", HELD: "held"}[facts.holder_dies], where)
+    if facts.holder_dies == HELD:
+        return Asked("held", (*where, _OUTLASTS[column.name]))
+    return Asked({FREED: "freed", TOLD: "told"}[facts.holder_dies], where)
 
 
 def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:

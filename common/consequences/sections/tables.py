@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 from collections.abc import Hashable
 from types import ModuleType
@@ -9,25 +11,28 @@ from typing import Any
 
 from common import kinds
 from common.consequences import reading
-from common.consequences.cell import Asked, Column, Row, Seen
+from common.consequences.cell import Asked, Column, Row, Seen, Without
 from common.consequences.reading import failure
 from common.consequences.rows import rows as rows_of
 from common.history.case import Case
+from common.kernel.tables import Facts
 from common.verdict.wording import many
 
 NUMBER = 4
 TITLE = "Tables: what they lie in is struck while one process is inside and one waits"
 ROW = "table"
+SHARED_MEMORY = "/dev/shm"
 COLUMNS = (
     Column("cut", "file cut to 0", "table_truncated", "the file was cut to nothing"),
     Column("grown", "cut and grown back", "table_grown_back", "it was cut and grown back at once"),
     Column("replaced", "file replaced", "table_replaced", "another file got its name (rename)"),
     Column("removed", "removed", "table_removed", "it was removed"),
     Column("foreign", "a stranger writes", "table_overwritten", "a stranger wrote into it"),
+    Column("full", "disk full when it is made", "table_made", "its disk was full when it was made"),
 )
 _VARIANTS = {
     "cut": "cut", "grown": "zeros", "replaced": "two_worlds", "removed": "nameless",
-    "foreign": "foreign",
+    "foreign": "foreign", "full": "made",
 }  # fmt: skip
 
 
@@ -40,18 +45,30 @@ def _difference(module: ModuleType, options: Any) -> Hashable:
     return None
 
 
-def ask(row: Row, column: Column) -> Asked:
+def ask(row: Row, column: Column) -> Asked | Without:
     """Return the run: a file that outlives its run is one of its own for each kind."""
-    return Asked(_VARIANTS[column.name], (store(row),))
+    if column.name != "full":
+        return Asked(_VARIANTS[column.name], (store(row),))
+    facts = _facts(row)
+    if facts.outlives:
+        return Asked(_VARIANTS[column.name], (store(row, "full/"),), "full")
+    if SHARED_MEMORY in facts.limits:
+        return Asked(_VARIANTS[column.name], (store(row),), SHARED_MEMORY)
+    return Without(f"it lies on no disk: {facts.limits}")
 
 
-def store(row: Row) -> str:
-    """Return the setting that keeps the table in this kind."""
-    module = kinds.load(kinds.TABLES, row.kind)
-    if not module.facts(module.Options(**row.options)).outlives:
+def store(row: Row, directory: str = "") -> str:
+    """Return the setting that keeps the table in this kind, a file in ``directory``."""
+    if not _facts(row).outlives:
         return f"table.store={row.value}"
     # What one kind leaves behind is not what the next one begins with.
-    return f"table.store={row.value[:-1]}, path: {row.kind}.dat}}"
+    return f"table.store={row.value[:-1]}, path: {directory}{row.kind}.dat}}"
+
+
+def _facts(row: Row) -> Facts:
+    module = kinds.load(kinds.TABLES, row.kind)
+    facts: Facts = module.facts(module.Options(**row.options))
+    return facts
 
 
 def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
@@ -70,6 +87,16 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     return Seen(f"{word}, {after}", sentence, _differs(row, column, bool(dead), bool(told)))
 
 
+def refused(row: Row, column: Column, document: dict[str, Any]) -> Seen:
+    """Return what was said where there was no room for it, and what was left."""
+    left = " and ".join(document["left"])
+    after = f"{left} was left" if left else "nothing was left"
+    why = document["refused"].split(":")[0]
+    sentence = f"{row.label}: {column.what}; refused before anything was started ({why}); {after}."
+    differs = "" if os.strerror(errno.ENOSPC) in why else "it was refused for another reason"
+    return Seen("refused", sentence, f"{left} was left" if left else differs)
+
+
 def _afterwards(case: Case, document: dict[str, Any]) -> tuple[str, str]:
     if case.outcome.vanished is not None:
         return "missed", f"who looks for it afterwards finds: {case.outcome.vanished}"
@@ -84,6 +111,8 @@ def _afterwards(case: Case, document: dict[str, Any]) -> tuple[str, str]:
 
 def _differs(row: Row, column: Column, dead: bool, told: bool) -> str:
     """Return how what was seen is not what memory, or a file, is."""
+    if column.name == "full":
+        return "it was made where there was no room for it"
     mapped = bool(getattr(kinds.load(kinds.TABLES, row.kind), "MAPPED", False))
     if column.name != "cut":
         return "whoever has it open could not go on" if dead or told else ""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import posix_ipc
 
 from common import kinds
-from common.errors import KernelObjectError, LabError, ObjectVanished, WaitExpired
+from common.errors import ChannelFull, KernelObjectError, LabError, ObjectVanished, WaitExpired
 from common.kernel import commands, limits
 from common.kernel.channels import At, Channel, Facts, Touch, Window
 from common.kernel.frames import Writer, drain, duplicate
@@ -217,7 +217,7 @@ class Input(Writer):
                 with contextlib.suppress(posix_ipc.BusyError):
                     take(0)
                 # A pipe that nobody reads: the end of the command follows at once, or never.
-                full = isinstance(error, WaitExpired) or len(message) != self._size
+                full = isinstance(error, WaitExpired | ChannelFull) or len(message) != self._size
                 if not full and self._command.has_ended(TICK):
                     raise self._command.failure() or error from None
                 raise
