@@ -11,9 +11,11 @@ import os
 from collections.abc import Collection
 from typing import NamedTuple
 
+import sysv_ipc
+
 from common import names
 from common.errors import KernelObjectError, NotPermitted, ObjectExists
-from common.kernel import existing, in_use
+from common.kernel import existing, in_use, sysv
 from common.kernel.existing import Found
 from common.kernel.ledger import Entry, Ledger
 
@@ -84,7 +86,7 @@ class Foreign:
 
 
 def look(awaited: Awaited) -> Found | None:
-    """Return the object, or None when there is none yet.
+    """Return the object, or None when there is none yet, or one that its maker still fills.
 
     Raises ``NotPermitted`` for one that is not this user's or that cannot be used, and
     ``KernelObjectError`` for something else in its place, or for one that is too small.
@@ -107,15 +109,55 @@ def look(awaited: Awaited) -> Found | None:
             f"{awaited} has mode {found.mode:03o}: this user may not read and write it",
             "its maker should give at least 0600",
         )
-    # A file grows after it was made; a segment cannot.
-    if found.size < size and kind != "file":
+    # A file grows after it was made; a segment cannot, and a queue does not.
+    room = found.size if kind == "sysv_shm" else _room(int(name)) if kind == "sysv_queue" else size
+    if room < size:
         raise KernelObjectError(
-            f"{awaited} has {found.size} bytes, {size} are needed", "it was made for something else"
+            f"{awaited} has {room} bytes, {size} are needed", "it was made for something else"
         )
-    if found.size < size or (kind == "file" and os.lstat(str(name)).st_nlink != 1):
-        # It is still being filled, or has the name yet under which it was filled.
-        return None
-    return found if kind != "socket" or in_use.bound(str(name)) else None
+    return None if _lack(awaited, found) else found
+
+
+def lack(awaited: Awaited) -> str:
+    """Return what an object that is there still lacks, in words; "" for none, and for nothing."""
+    found = existing.find(awaited.kind, awaited.name)
+    return "" if found is None else _lack(awaited, found)
+
+
+def _lack(awaited: Awaited, found: Found) -> str:
+    kind, name, size = awaited
+    if kind == "file" and found.size < size:
+        return f"it has {found.size} of {size} bytes"
+    if kind == "file" and not _alone(str(name)):
+        return "it still has the name under which it is filled"
+    if kind == "sysv_sem" and not _begun(found):
+        return "it has no value yet"
+    return "nobody listens there" if kind == "socket" and not in_use.bound(str(name)) else ""
+
+
+def _room(key: int) -> int:
+    """Return how many bytes of messages a queue holds (msg_qbytes); 0 when it has just gone."""
+    try:
+        return int(sysv_ipc.MessageQueue(key).max_size)
+    except sysv_ipc.Error:
+        return 0
+
+
+def _alone(path: str) -> bool:
+    try:
+        return os.lstat(path).st_nlink == 1
+    except FileNotFoundError:
+        return False
+
+
+def _begun(found: Found) -> bool:
+    """Tell whether a semaphore has had its first value: semget(2) and SETVAL are two steps.
+
+    Before the second one its value is any; on Linux 0, as is its otime until the first semop(2).
+    The lecture's programs set a value and do no semop: a value above 0 says as much.
+    """
+    rows = [row for row in existing.listed("sem") if row["semid"] == found.id]
+    return any(row["otime"] or sysv.get_value(row["key"]) for row in rows)
 
 
 def _open_to_others(awaited: Awaited, found: Found) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 from common import names
 from common.errors import KernelObjectError, MachineError, StoredRunError
 from common.kernel import existing
+from common.kernel.libc import births
 
 VERSION = 1
 FILE = "ledger"
@@ -34,7 +35,9 @@ class Entry:
     """One object: its kind, its key, name or path, and how far it came.
 
     ``at`` is the wall-clock time (s) of the intention; ``state`` is ``intended``, ``made`` or
-    ``gone``; ``id`` is the kernel's own identity (System V id, inode) once it is made.
+    ``gone``; ``id`` is the kernel's own identity (System V id, inode) once it is made, and
+    ``born`` when that was (ns), of what lies where a scenario asked for it: an inode is soon
+    another's.
     """
 
     number: int
@@ -44,6 +47,7 @@ class Entry:
     facts: dict[str, Any] = field(default_factory=dict)
     state: str = "intended"
     id: int | None = None
+    born: int | None = None
 
     @property
     def kept(self) -> bool:
@@ -183,8 +187,12 @@ class Ledger:
 
     def made(self, entry: int, *, id: int) -> None:
         """Write that the object exists now, and the kernel's identity of it."""
-        self.entries[entry].state, self.entries[entry].id = "made", id
-        self._write(event="made", entry=entry, id=id)
+        made = self.entries[entry]
+        made.state, made.id = "made", id
+        if made.asked_for and made.kind in existing.PLACED:
+            made.born = births.born(str(made.name))
+        facts = {} if made.born is None else {"born": made.born}
+        self._write(event="made", entry=entry, id=id, **facts)
 
     def gone(self, entry: int) -> None:
         """Write that the object was removed, or never came to be."""
@@ -321,9 +329,10 @@ def _apply(state: LedgerState, event: dict[str, Any]) -> None:
         raise ValueError(event)
     entry = state.entries[number]
     if kind == "made":
-        if type(event["id"]) is not int:
+        born = event.get("born")
+        if type(event["id"]) is not int or (born is not None and type(born) is not int):
             raise TypeError(event)
-        entry.id = event["id"]
+        entry.id, entry.born = event["id"], born
     entry.state = kind
 
 

@@ -8,12 +8,15 @@ from pathlib import Path
 
 from common import names
 from common.errors import KernelObjectError, NotPermitted, StoredRunError
-from common.kernel import existing, survivors
+from common.kernel import existing, in_use, survivors
 from common.kernel.existing import Found
-from common.kernel.ledger import Entry, LedgerState, read_ledger, remove_directory
+from common.kernel.ledger import FILE, Entry, LedgerState, read_ledger, remove_directory
+from common.kernel.libc import births
 
 # The kernel stamps System V objects in whole seconds and files with a clock that lags by a tick.
 STAMP_SLACK = 2.0
+# How long after its line in the ledger an object may be made (s): a launcher makes it at once.
+AFTER = 2.0
 
 
 def ledger_of(directory: Path) -> LedgerState | None:
@@ -67,7 +70,8 @@ def remove_dead(state: LedgerState) -> list[str]:
 
     Its processes go first: they may hold what is removed then.
     An object that was made is touched only if its name and its id match the ledger's; one that
-    was only intended only if it is this user's and was created no earlier than the ledger says.
+    was only intended only if it is this user's and was created when the ledger says. One that is
+    older than the ledger, which no writer of it can change, was made by somebody else.
     Raises ``KernelObjectError`` when the run is alive.
     """
     if state.alive:
@@ -86,6 +90,13 @@ def remove_dead(state: LedgerState) -> list[str]:
             continue
         found = proven(entry, state.makers(entry))
         if found is None:
+            continue
+        doubt = _doubt(entry, found, state.directory)
+        if doubt:
+            said.append(
+                f"left {entry.kind} {existing.shown(entry.name)}: {doubt} (if nobody needs it: "
+                f"{in_use.mend(entry.kind, entry.name, found)})"
+            )
             continue
         try:
             existing.remove(entry.kind, entry.name, found)
@@ -113,7 +124,28 @@ def proven(entry: Entry, makers: Container[int]) -> Found | None:
         return None
     if entry.id is None and found.changed < entry.at - STAMP_SLACK:
         return None
+    if entry.born is not None and births.born(str(entry.name)) != entry.born:
+        return None
     return found
+
+
+def _doubt(entry: Entry, found: Found, directory: Path) -> str:
+    """Return why a name that others know, too, does not prove that the run made the object.
+
+    "" when it does. A name that the lab drew, in a directory of the run, is proof enough.
+    """
+    if not (entry.asked_for or entry.kind in existing.SYSV):
+        return ""
+    ledger = directory / FILE
+    begun = births.born(str(ledger))
+    birth = births.born(str(entry.name)) if entry.kind in existing.PLACED else None
+    since, slack = (found.changed, STAMP_SLACK) if birth is None else (birth / 1e9, 0.0)
+    if begun is not None and since < begun / 1e9 - slack:
+        return "it is older than the ledger that names it"
+    known = entry.id is not None and (entry.kind in existing.SYSV or entry.born is not None)
+    if not known and since > ledger.lstat().st_ctime + AFTER:
+        return "it was made when the run no longer wrote what it made"
+    return ""
 
 
 def _inside(directory: Path, name: str) -> bool:

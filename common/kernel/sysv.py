@@ -7,6 +7,7 @@ its calls are used without blocking only; whoever must wait does so in semtimedo
 from __future__ import annotations
 
 import errno
+import math
 from collections.abc import Callable
 
 import sysv_ipc
@@ -99,7 +100,9 @@ class Semaphore:
 
     def wait_zero(self) -> None:
         """Block until the value is 0 (a start gate); raises ``WaitExpired``, ``ObjectVanished``."""
-        self._block(0)
+        # In one call: whoever stands at a gate looks at nothing before it opens, and a thousand
+        # who wake at every tick take the time in which the others start.
+        self._block(0, math.inf)
 
     def close(self) -> None:
         """Let go of the handle; the semaphore stays (the kernel keeps nothing open for it)."""
@@ -108,13 +111,14 @@ class Semaphore:
         """Return the error that says that the semaphore was removed."""
         return ObjectVanished(f"{self._what}: its semaphore no longer exists", REMOVED)
 
-    def _block(self, change: int) -> bool:
+    def _block(self, change: int, most: float = TICK) -> bool:
         operations = [(0, change, self._flags)]
         with self._wait.standing(self._what) as deadline:
             while True:
                 gives_up = self._drains and self._wait.finishing
                 try:
-                    if libc.semtimedop(self._id, operations, 0 if gives_up else deadline.tick()):
+                    seconds = 0 if gives_up else deadline.tick(most)
+                    if libc.semtimedop(self._id, operations, seconds):
                         return True
                 except OSError as error:
                     raise self._explained(error) from None

@@ -56,12 +56,15 @@ class Deadline:
         self.seconds = seconds
         self.at = time.monotonic() + seconds
 
-    def tick(self) -> float:
-        """Return how long the next system call may block (s); raises ``WaitExpired`` when over."""
+    def tick(self, most: float = TICK) -> float:
+        """Return how long the next system call may block (s), ``most`` at most.
+
+        Raises ``WaitExpired`` when the wait is over.
+        """
         left = self.at - time.monotonic()
         if left <= 0:
             raise WaitExpired(self.what, self.seconds)
-        return min(left, TICK)
+        return min(left, most)
 
 
 @contextmanager

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 from common import kinds
 from common.errors import KernelObjectError
+from common.kernel import foreign
 from common.kernel.asking import LAB, OTHER
 from common.kernel.foreign import Awaited
 from common.kernel.objects import Maker
 from common.process import addresses
 from common.process.members import Members
 from common.scenario.plan import Part, Plan
+from common.system import LARGEST_EXACT
 
 # Between two looks for an object that somebody makes (s): a pause, for nothing tells of it.
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1
@@ -64,7 +66,10 @@ class Others:
             if not self._maker.foreign.come(awaited, "" if by == OTHER else by,
                                             {member.outcome.pid for member in mine}):  # fmt: skip
                 who = "a program outside this run" if by == OTHER else by
-                lacking.append(f"{awaited}, which {who} is to make")
+                there = foreign.lack(awaited)
+                lacking.append(
+                    f"{awaited}, which {who} is to make" + (f" ({there})" if there else "")
+                )
                 for member in mine:
                     if member.ended:
                         raise KernelObjectError(
@@ -107,8 +112,9 @@ class Others:
         assert table is not None
         rows = addresses.read_rows(self._plan, self._addresses["table"])
         for name, row, planned in zip(table.names, rows, table.rows, strict=True):
-            if not all(map(math.isfinite, row)) or not any(row):
-                return f"the contents of the row {name}"
+            exact = all(math.isfinite(value) and abs(value) <= LARGEST_EXACT for value in row)
+            if not exact or not any(row):
+                return f"the row {name} of an exchange (it holds {row})"
             # Who makes it in this run begins with the rows of the scenario.
             begun = row[:-1] == planned[:-1] and (row[-1] or not planned[-1])
             if self._table_by != OTHER and not begun:

@@ -30,7 +30,7 @@ from common.kernel.ledger import Ledger, remove_directory
 from common.kernel.objects import Maker
 from common.kernel.small_disk import small_disk
 from common.kernel.waits import Wait
-from common.process import addresses, gate, jobs, recoveries
+from common.process import addresses, gate, jobs, recoveries, reserve
 from common.process.deadlocks import Watch
 from common.process.guard import Guard
 from common.process.hanging import name_the_abandoned, name_the_hung
@@ -115,7 +115,7 @@ class Supervisor:
         missing: list[str] = []
         # Signals only count from here to the end: nothing that was made is left by one.
         with self.selector, Interrupts(self.selector) as self.interrupts:
-            with ExitStack() as undo:
+            with ExitStack() as undo, reserve.held(self.members):
                 outcome = self._run(*self._prepare(undo, objects, leaks, missing))
             outcome.interrupted = self.interrupts.received
             if missing and outcome.vanished is None:

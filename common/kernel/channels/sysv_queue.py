@@ -154,7 +154,7 @@ def _make(options: Options, maker: Maker) -> int:
 
 def awaited(options: Options, size: int) -> list[Awaited]:
     """Return what another program makes, where the lab does not."""
-    return [] if options.key is None else [Awaited("sysv_queue", options.key)]
+    return [] if options.key is None else [Awaited("sysv_queue", options.key, size)]
 
 
 def named(options: Options, size: int) -> dict[str, Any]:
