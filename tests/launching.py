@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
+import importlib
 import json
 import os
 import select
@@ -23,7 +25,7 @@ from common.kernel import existing
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 100
 # Verbs that fork thousands of processes.
-FORKING = {"crash", "explore", "grade", "matrix", "play", "soak"}
+FORKING = {"crash", "explore", "matrix", "play", "soak"}
 
 ONE_CORE = (
     "import os, runpy, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); "
@@ -61,6 +63,7 @@ def launch(*words: str, one_core: bool = False, **environment: str) -> Finished:
     """
     if words[0] in FORKING:
         return _launch_anew(words, one_core, environment)
+    _warm_up()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         with warnings.catch_warnings():
             # pytest-timeout and xdist have threads; the child never touches what they hold.
@@ -74,6 +77,15 @@ def launch(*words: str, one_core: bool = False, **environment: str) -> Finished:
         done = Finished(status, out.read().decode(), err.read().decode())
     assert "Traceback" not in done.err, done.err
     return done
+
+
+@functools.cache
+def _warm_up() -> None:
+    """Import what most runs need, once, and not where tests are only collected."""
+    # Brings numpy, structlog and what judges, which each fork would import anew.
+    importlib.import_module("common.grading.judging").warm_up()
+    for name in ("numpy.ma", "common.exploration.explore", *run.VERBS.values()):
+        importlib.import_module(name)
 
 
 def _launch_anew(words: tuple[str, ...], one_core: bool, environment: dict[str, str]) -> Finished:

@@ -16,17 +16,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 import sysv_ipc
 
-from benchmarks import programs, stored_run
+from benchmarks import measuring, programs, stored_run
+from benchmarks.__main__ import main
 from benchmarks.measuring import Goal, Row, measure
 from common import kinds
 from common.kernel import existing
 from common.pipeline import judge_run
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, Fork
 
 needs_c = pytest.mark.skipif(bool(programs.no_compiler()), reason=programs.no_compiler())
 
@@ -104,21 +106,29 @@ def test_an_interrupted_c_program_removes_its_objects(number: signal.Signals) ->
 
 @needs_c
 @pytest.mark.parametrize("name", kinds.names("benchmarks.rows"))
-def test_every_row_is_measured(name: str, tmp_path: Path) -> None:
+def test_every_row_is_measured(
+    name: str, tmp_path: Path, fork: Fork, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The quick form of each row yields finite positive ratios, and leaves no file."""
-    done = subprocess.run(
-        command(name, "--quick", "--json", "--out", tmp_path),
-        cwd=programs.ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    (row,) = json.loads(done.stdout)["rows"]
+    # Each side once: how rounds go is another test's question.
+    take_turns = measuring.take_turns
+    monkeypatch.setattr(measuring, "take_turns", lambda sides, _rounds: take_turns(sides, 1))
+    told, out = tmp_path / "told", tmp_path / "out"
+
+    def work() -> None:
+        with told.open("w") as file, redirect_stdout(file):
+            status = main([name, "--quick", "--json", "--out", str(out)])
+        os._exit(status)
+
+    assert fork(work).ended() == 0
+    (row,) = json.loads(told.read_text())["rows"]
     assert row["skipped"] == ""
     assert row["goals"]
     for goal in row["goals"]:
         for ratio in goal["ratio"].values():
             assert math.isfinite(ratio)
             assert ratio > 0
-    assert list(tmp_path.iterdir()) == []
+    assert list(out.iterdir()) == []
 
 
 @pytest.fixture

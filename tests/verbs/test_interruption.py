@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import select
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from common.kernel import ledger
 from tests.launching import ROOT, SECONDS, command, launch, still_there
-from tests.opened import MURDER, Exchange, ended
+from tests.opened import Exchange, ended
 
 
 @pytest.mark.parametrize(
@@ -109,30 +110,34 @@ def test_a_launcher_that_was_stopped_blames_nobody(tmp_path: Path) -> None:
     assert (launcher.returncode, json.loads(out)["verdict"]) == (0, "valid"), err
 
 
+def strike(monkeypatch: pytest.MonkeyPatch, point: int, number: signal.Signals) -> None:
+    """Have a launcher that is forked from here send itself a signal at a write of its ledger."""
+    write, writes = ledger.Ledger._write, itertools.count(1)
+
+    def struck(self: ledger.Ledger, **event: object) -> None:
+        if next(writes) == point:
+            os.kill(os.getpid(), number)
+        write(self, **event)
+
+    monkeypatch.setattr(ledger.Ledger, "_write", struck)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
-def test_a_signal_at_any_point_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_at_any_point_leaves_nothing(
+    number: signal.Signals, tmp_path: Path, runtime_directory: Path
+) -> None:
     """A signal at each write of the ledger, from the first to the last: the run cleans up.
 
-    The autouse fixture asserts that the runtime directory is empty; the points are found by
-    counting until a run passes without reaching one.
+    The points are found by counting until a run passes without reaching one.
     """
-    program = MURDER.replace("signal.SIGKILL", f"signal.{number.name}")
-    point = 0
-    while True:
-        point += 1
-        launcher = subprocess.Popen(
-            [
-                sys.executable, "-c", program, str(point), str(ROOT / "run.py"), "run",
-                str(ROOT / "configs/exchange/script.yaml"), "--out", str(tmp_path), "--json",
-            ],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
-        )  # fmt: skip
-        out, err = launcher.communicate(timeout=SECONDS)
-        assert "Traceback" not in err, err
-        runs = launch("ps", "--json").document["runs"]
-        assert all(run["pid"] != launcher.pid for run in runs)
-        if launcher.returncode == 0:
+    script = str(ROOT / "configs/exchange/script.yaml")
+    for point in itertools.count(1):
+        with pytest.MonkeyPatch.context() as patch:
+            strike(patch, point, number)
+            done = launch("run", script, "--out", str(tmp_path), "--json")
+        assert list(runtime_directory.iterdir()) == []
+        if done.status == 0:
             break
-        assert launcher.returncode == 128 + number, err
-        assert still_there(json.loads(out)["objects"]) == []
+        assert done.status == 128 + number, done.err
+        assert still_there(done.document["objects"]) == []
     assert point > 8
