@@ -1,11 +1,13 @@
 """The structured log: life-cycle events and findings; narration, never evidence.
 
-JSON lines in the run directory, one write each; the same events for people on a terminal.
+JSON lines in the run directory, each on disk when its event has happened; on a terminal structlog
+tells people the same events.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import time
@@ -17,89 +19,134 @@ from common.errors import MachineError
 WARNINGS = frozenset(
     {"process_hung", "peer_refused", "report_refused", "stray_ended", "dead_run_cleaned"}
 )
-
-
-# How long events are kept before the first is written (s). structlog takes longer to import than
-# a small run takes to run, and every page that it brings makes each fork dearer.
-PATIENCE = 1.0
-
-
-class _Lines:
-    """Writes each line with one system call, so that lines of several writers stay whole."""
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-
-    def info(self, line: str) -> None:
-        # Narration: a full disk costs the line, never the run.
-        with contextlib.suppress(OSError):
-            os.write(self._fd, (line + "\n").encode(errors="backslashreplace"))
-
-    warning = info
+# Bytes of a line at most: such a write stays whole, whoever else appends to the file.
+LONGEST = 4096
+# The last line of a log that could not be written to its end.
+INCOMPLETE = "log_incomplete"
 
 
 class EventLog:
     """The log of one run: called with an event's name and facts.
 
     ``narrate`` is ``"all"`` (every event, for people, on standard error), ``"warnings"`` or
-    ``"nothing"``. Events are stamped when they happen, in UTC and in CLOCK_MONOTONIC ns, and
-    written in that order, a second later at most.
+    ``"nothing"``. Each event is stamped in UTC and in CLOCK_MONOTONIC ns, numbered (``line``), and
+    written with one write(2) before the call returns. ``incomplete`` is the reason why a line could
+    not be written, None while there is none: a full disk ends the log, never the run.
     """
 
     def __init__(self, path: Path, narrate: str) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._fd = os.open(path, flags, 0o600)
         except OSError as error:
             raise MachineError(
                 f"cannot write {path}: {error.strerror}", "choose another --out"
             ) from None
+        self.incomplete: str | None = None
         self._narrate = narrate
-        self._kept: list[tuple[str, dict[str, Any]]] = []
-        self._since = time.monotonic()
-        self._writers: tuple[Any, Any] | None = None
+        self._line = 0
+        self._half_given = False
+        self._console: Any = None
 
     def __call__(self, event: str, **facts: Any) -> None:
         """Take one event."""
-        if event != "progress":
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
-            self._kept.append(
-                (event, {"time": stamp, "at_ns": time.monotonic_ns(), "facts": facts})
-            )
-        late = time.monotonic() - self._since > PATIENCE
-        if self._narrate == "all" or event in WARNINGS or late:
-            self._flush()
+        if event == "progress":
+            return
+        level = "warning" if event in WARNINGS else "info"
+        line = self._next(event, level, facts)
+        if self.incomplete is None:
+            self._write(line)
+        if self._narrate == "all" or (self._narrate == "warnings" and level == "warning"):
+            self._console = self._console or _console()
+            getattr(self._console, level)(event, **_readable(facts))
+
+    def give_way(self) -> bool:
+        """Give half of an incomplete log back to the disk, for what is evidence; False after that.
+
+        Its last line still says that it is incomplete.
+        """
+        if self.incomplete is None or self._half_given:
+            return False
+        self._half_given = True
+        self._cut(os.fstat(self._fd).st_size // 2)
+        return True
 
     def close(self) -> None:
-        """Write what is kept and close the file."""
-        self._flush()
+        """Close the file."""
         os.close(self._fd)
 
-    def _flush(self) -> None:
-        kept, self._kept = self._kept, []
-        for event, entry in kept:
-            file, console = self._writers = self._writers or self._open()
-            facts = entry.pop("facts")
-            level = "warning" if event in WARNINGS else "info"
-            getattr(file, level)(event, **entry, **facts)
-            if self._narrate == "all" or (self._narrate == "warnings" and level == "warning"):
-                getattr(console, level)(event, **_readable(facts))
+    def _next(self, event: str, level: str, facts: dict[str, Any]) -> bytes:
+        self._line += 1
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        before = {"time": stamp, "at_ns": time.monotonic_ns(), "line": self._line}
+        return _fitting(before, facts, {"event": event, "level": level})
 
-    def _open(self) -> tuple[Any, Any]:
-        import structlog
+    def _write(self, line: bytes) -> None:
+        try:
+            # Once: only where the disk took a part of it, the second write says why.
+            while line:
+                line = line[os.write(self._fd, line) :]
+        except OSError as error:
+            self.incomplete = error.strerror
+            self._cut(os.fstat(self._fd).st_size)
 
-        colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-        level = structlog.processors.add_log_level
-        file, console = (
-            structlog.wrap_logger(
-                _Lines(fd), processors=[level, shown], wrapper_class=structlog.BoundLogger
-            )
-            for fd, shown in (
-                (self._fd, structlog.processors.JSONRenderer(default=str)),
-                (2, structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=20)),
-            )
-        )
-        return file, console
+    def _cut(self, size: int) -> None:
+        """End the log within its first ``size`` bytes: whole lines, and one that says so."""
+        mark = self._next(INCOMPLETE, "warning", {"reason": self.incomplete})
+        # What the mark needs is taken from lines that the disk has taken: there is room for it.
+        most = max(0, size - len(mark))
+        begin = max(0, most - LONGEST)
+        end = begin + os.pread(self._fd, most - begin, begin).rfind(b"\n") + 1
+        os.ftruncate(self._fd, end)
+        with contextlib.suppress(OSError):
+            if os.write(self._fd, mark) < len(mark):
+                os.ftruncate(self._fd, end)
+
+
+# As structlog's JSONRenderer writes it. structlog itself takes longer to import than a small run
+# takes to run, and every page that it brings makes each fork dearer: whom nobody looks at has none.
+_encoded = json.JSONEncoder(default=str).encode
+
+
+def _fitting(before: dict[str, Any], facts: dict[str, Any], after: dict[str, Any]) -> bytes:
+    """Return a line; where it would be too long, the longest facts are cut texts, and named."""
+    line = _encoded(before | facts | after) + "\n"
+    if len(line) > LONGEST:
+        texts = {
+            name: fact if isinstance(fact, str) else _encoded(fact) for name, fact in facts.items()
+        }
+        room = LONGEST
+        while len(line) > LONGEST:
+            room //= 2
+            cut = {name: text[:room] for name, text in texts.items() if len(text) > room}
+            whole = {name: len(texts[name]) for name in cut}
+            line = _encoded(before | facts | cut | {"shortened": whole} | after) + "\n"
+    return line.encode()
+
+
+def _console() -> Any:
+    import structlog
+
+    colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return structlog.wrap_logger(
+        _Terminal(),
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=20),
+        ],
+        wrapper_class=structlog.BoundLogger,
+    )
+
+
+class _Terminal:
+    """Writes each line with one system call, so that lines of several writers stay whole."""
+
+    def info(self, line: str) -> None:
+        # Narration: a terminal that has gone costs the line, never the run.
+        with contextlib.suppress(OSError):
+            os.write(2, (line + "\n").encode(errors="backslashreplace"))
+
+    warning = info
 
 
 def _readable(facts: dict[str, Any]) -> dict[str, Any]:

@@ -62,9 +62,18 @@ def perform(
         if progress is not None:
             progress(event, **facts)
 
+    def stored(write: Callable[[Path, Any], Path], document: Any) -> None:
+        try:
+            _stored(write, run_dir, document)
+        except MachineError:
+            # What is evidence may have the room of what only tells of it.
+            if not log.give_way():
+                raise
+            _stored(write, run_dir, document)
+
     try:
         log("run_started", scenario=plan.scenario, variant=plan.variant, seed=plan.seed)
-        _stored(store.write_plan, run_dir, plan)
+        stored(store.write_plan, plan)
         direct: Callable[[Stage], None] | None = lead
         if direct is None and plan.schedule is not None:
             direct = partial(follow, schedule=plan.schedule)
@@ -79,12 +88,13 @@ def perform(
             onlooker=onlooker,
         )
         outcome = supervisor.perform()
+        outcome.unlogged = log.incomplete
         if lead is not None:
             led = Schedule([list(move) for move in lead.moves], exact=True)
-            _stored(store.write_plan, run_dir, dataclasses.replace(plan, schedule=led))
-        _stored(store.write_outcome, run_dir, outcome)
+            stored(store.write_plan, dataclasses.replace(plan, schedule=led))
+        stored(store.write_outcome, outcome)
         document, case = _judge(run_dir, systems, progress)
-        _stored(store.write_verdict, run_dir, document)
+        stored(store.write_verdict, document)
         for finding in document["findings"]:
             log("finding", **finding)
         if log_operations:
@@ -92,6 +102,12 @@ def perform(
 
             write_operations(case.history, outcome.gate_ns, log)
         log("run_ended", verdict=document["verdict"], as_expected=document["as_expected"])
+        if log.incomplete != outcome.unlogged:
+            # The disk was full only now: what was stored as whole is judged again, as it is.
+            outcome.unlogged = log.incomplete
+            stored(store.write_outcome, outcome)
+            document, case = _judge(run_dir, systems, progress)
+            stored(store.write_verdict, document)
     finally:
         log.close()
     return document

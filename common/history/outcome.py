@@ -10,10 +10,11 @@ from typing import Any
 class ProcessOutcome:
     """How one process ended.
 
-    ``exit`` is its exit status or None, ``signal`` the signal that killed it or None; ``phase``
-    the last phase it was seen in (``start``, ``ready``, ``run``, ``done``); ``error`` what it
-    said before it failed (``kind`` and ``message``) or None; ``hung`` names the phase and the
-    wait when a deadline expired, else None; ``summary`` is the role's own report (such as a
+    ``exit`` is its exit status or None, ``signal`` the signal that killed it or None; ``phase`` the
+    last phase it was seen in (``start``, ``ready``, ``run``, ``done``); ``error`` what it said
+    before it failed (``kind`` and ``message``) or None; ``hung`` names the phase and the wait when
+    a deadline expired, else None; ``holder`` who had the lock that it waited for in vain, and what
+    had become of that process, in words, else None; ``summary`` is the role's own report (such as a
     trader's ``balance``); ``cpu_s`` user and system seconds. A ``guest`` joined by itself;
     ``ended_by_launcher`` says that the launcher killed it (its signal is then no crash), ``struck``
     names the signal of the scenario's own fault that ended it. ``life`` is 0 for a process of the
@@ -31,6 +32,7 @@ class ProcessOutcome:
     phase: str = "start"
     error: dict[str, str] | None = None
     hung: str | None = None
+    holder: str | None = None
     summary: dict[str, Any] = field(default_factory=dict)
     cpu_s: float = 0.0
     guest: bool = False
@@ -63,6 +65,7 @@ class Outcome:
     of the table's intent record (:mod:`common.process.recoveries`); ``failed`` in one of them says
     why nothing could be recovered, ``untold`` how many more there were.
     ``remarks`` are sentences about objects that other programs made, and about what these left.
+    ``unlogged`` is the reason why the log of the run is incomplete, None where it is whole.
     """
 
     gate_ns: int
@@ -86,3 +89,4 @@ class Outcome:
     spool: dict[str, Any] | None = None
     given_up: list[str] = field(default_factory=list)
     recoveries: list[dict[str, Any]] = field(default_factory=list)
+    unlogged: str | None = None

@@ -118,6 +118,14 @@ class Context:
         if self.turns is None:
             self._reporter.send("progress", done=done)
 
+    def full(self, channel: str) -> None:
+        """Tell the launcher that there was no room in a channel, for one that does not wait.
+
+        Once is enough: how often is in the summary, and a log is a file on a disk.
+        """
+        if self.turns is None:
+            self._reporter.send("full", channel=channel)
+
     @property
     def recovered(self) -> int:
         """How often a lock was given to this process by an owner that had died in it."""

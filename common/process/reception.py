@@ -27,7 +27,7 @@ MOST_STRANGERS = 16
 # How many may join a run in all, and how many refusals are told: more is a flood.
 MOST_GUESTS, MOST_REFUSALS = 256, 100
 # How many bytes of reports of a process are written down, with what a line of the log has beside
-# them; of ours none makes more than three.
+# them; of ours none makes more than four.
 MOST_WRITTEN, BESIDE = 1 << 20, 200
 # How much is shown of a report that is none (bytes).
 SHOWN = 100
@@ -204,6 +204,9 @@ class Reception:
             self._tell("process_ready", process=outcome.name)
         elif kind == "progress" and type(done) is int and 0 <= done < reports.LARGEST_NUMBER:
             self._tell("progress", process=outcome.name, done=done)
+        elif kind == "full":
+            channel = reports.harmless(report.get("channel"))
+            self._tell("queue_full", process=outcome.name, channel=channel)
         elif kind == "summary" and isinstance(summary, dict):
             outcome.summary = reports.bounded(summary)
             outcome.phase = "done"

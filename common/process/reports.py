@@ -1,9 +1,10 @@
 """Reports: what a process tells the launcher, one JSON object a SOCK_SEQPACKET record.
 
-Types: ``join`` (a guest asks to take part), ``ready``, ``progress`` (``done``), ``fault`` (it
-stands at a step where one is due), ``summary`` (the role's result), ``left`` (a schedule sent it
-away), ``error`` (``kind``, ``message``). The launcher answers a ``join`` with a ``job`` and a
-``fault`` with ``go_on``, and says ``closing`` when the run ends (unix(7), SO_PEERCRED).
+Types: ``join`` (a guest asks to take part), ``ready``, ``progress`` (``done``), ``full`` (it does
+not wait, and found no room in ``channel``), ``fault`` (it stands at a step where one is due),
+``summary`` (the role's result), ``left`` (a schedule sent it away), ``error`` (``kind``,
+``message``). The launcher answers a ``join`` with a ``job`` and a ``fault`` with ``go_on``, and
+says ``closing`` when the run ends (unix(7), SO_PEERCRED).
 """
 
 from __future__ import annotations

@@ -16,8 +16,16 @@ from common.verdict.wording import listed, many, were
 
 
 def check(case: Case) -> list[str]:
-    """Return a doubt for each contradiction."""
-    return [*_faults(case), *_restarts(case), *_ends(case), *_files(case)]
+    """Return a doubt for each contradiction, and for a log that is incomplete."""
+    return [*_faults(case), *_restarts(case), *_ends(case), *_files(case), *_log(case)]
+
+
+def _log(case: Case) -> list[str]:
+    # Not that its lines prove anything: but a disk that lost them may have lost more.
+    reason = case.outcome.unlogged
+    if reason is None:
+        return []
+    return [f"the log is incomplete: it could not be written to its end ({reason})"]
 
 
 def _faults(case: Case) -> list[str]:

@@ -68,6 +68,7 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
     every = options.urgent_every
     text = texts.as_message(options.text, getattr(channel, "exact", 0))
     body = bytes(options.body)
+    met_full = False
 
     def place(job: Job) -> None:
         if options.format == texts.JOB:
@@ -78,11 +79,15 @@ def prepare(context: Context, options: Options) -> Callable[[], dict[str, Any]]:
 
     def insist(job: Job) -> int:
         """Place a job as far as a full channel lets; returns the tries, 0 when it was dropped."""
+        nonlocal met_full
         tries, pause = 1, FIRST_PAUSE
         while True:
             try:
                 place(job)
             except ChannelFull:
+                if not met_full:
+                    met_full = True
+                    context.full(options.to)
                 if options.when_full == FAIL:
                     raise
                 if options.when_full == DROP or context.finishing:

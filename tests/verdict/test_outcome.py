@@ -166,3 +166,14 @@ def test_a_balance_is_a_finite_number_or_strange(
     found = printed.read(text)
     assert (found.balance, found.strange) == (balance, strange)
     assert found.slack == pytest.approx(slack)
+
+
+def test_a_run_whose_log_is_incomplete_is_never_valid(tmp_path: Path) -> None:
+    """The log proves nothing, but the disk that cut it may have cut more: undecided, and why."""
+    whole = pair(tmp_path).case()
+    assert (whole.outcome.unlogged, judge(whole).verdict) == (None, "valid")
+    cut = judge(pair(tmp_path / "cut").case(unlogged="No space left on device"))
+    assert cut.verdict == "undecided"
+    assert cut.doubts == [
+        "the log is incomplete: it could not be written to its end (No space left on device)"
+    ]
