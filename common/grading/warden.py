@@ -245,7 +245,10 @@ def _status(pid: int, seconds: float) -> int:
     ended, status = os.waitpid(pid, os.WNOHANG)
     if not ended and seconds:
         watched = os.pidfd_open(pid)
-        select.select([watched], [], [], max(0.0, end - time.monotonic()))
+        # Not select(2), which takes no descriptor above 1023.
+        poll = select.poll()
+        poll.register(watched, select.POLLIN)
+        poll.poll(max(0.0, end - time.monotonic()) * 1000)
         os.close(watched)
         ended, status = os.waitpid(pid, os.WNOHANG)
     if not ended:

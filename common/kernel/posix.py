@@ -20,17 +20,11 @@ class Semaphore:
 
     ``wait`` takes one, blocking while the value is 0, and raises ``WaitExpired``; with ``drains``
     it gives up, with False, once ``wait.finishing`` is set and the value is 0. ``post`` gives one.
-    Raises ``ObjectVanished`` when there is no such semaphore, ``NotPermitted`` when it is closed to
-    this user.
+    Raises what :func:`opened` raises.
     """
 
     def __init__(self, name: str, wait: Wait, what: str, *, drains: bool = False) -> None:
-        try:
-            self._handle = posix_ipc.Semaphore(name)
-        except posix_ipc.ExistentialError:
-            raise ObjectVanished(f"{what}: there is no POSIX semaphore {name}") from None
-        except posix_ipc.PermissionsError:
-            raise NotPermitted(f"{what}: POSIX semaphore {name} is closed to this user") from None
+        self._handle = opened(name, what)
         self.wait, self.post = _calls(self._handle, wait, what, drains)
         self.close = self._handle.close
 
@@ -38,6 +32,23 @@ class Semaphore:
     def value(self) -> int:
         """The value now."""
         return self._handle.value
+
+
+def opened(name: str, what: str) -> posix_ipc.Semaphore:
+    """Open a semaphore by its name.
+
+    Raises ``ObjectVanished`` when there is none, ``NotPermitted`` when it is closed to this user,
+    and ``KernelObjectError`` when it cannot be opened for another reason.
+    """
+    try:
+        return posix_ipc.Semaphore(name)
+    except posix_ipc.ExistentialError:
+        raise ObjectVanished(f"{what}: there is no POSIX semaphore {name}") from None
+    except posix_ipc.PermissionsError:
+        raise NotPermitted(f"{what}: POSIX semaphore {name} is closed to this user") from None
+    except OSError as error:
+        # ELOOP: somebody put a link in its place, which sem_open(3) does not follow.
+        raise KernelObjectError(f"{what}: POSIX semaphore {name}: {error.strerror}") from None
 
 
 def _calls(
@@ -89,7 +100,7 @@ def get_value(name: str) -> int | None:
     """Return the value of a semaphore that this process has not open; None when it is gone."""
     try:
         semaphore = posix_ipc.Semaphore(name)
-    except posix_ipc.Error:
+    except (posix_ipc.Error, OSError):
         return None
     found: int = semaphore.value
     semaphore.close()

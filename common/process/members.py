@@ -63,7 +63,7 @@ class Member:
             number, status = self.outcome.signal, self.outcome.exit
         else:
             # Its connection is closed before it can be asked for; whoever reaps it comes later.
-            select.select([self.pidfd], [], [], PATIENCE)
+            _await_end(self.pidfd)
             how = None
             # A guest is no child.
             with contextlib.suppress(ChildProcessError):
@@ -283,7 +283,12 @@ def _end(helper: int) -> None:
     """Kill a process that is nobody's child here, and wait until it is gone."""
     with contextlib.suppress(ProcessLookupError):
         signal.pidfd_send_signal(helper, signal.SIGKILL)
-    poll = select.poll()
-    poll.register(helper, select.POLLIN)
-    poll.poll(PATIENCE * 1000)
+    _await_end(helper)
     os.close(helper)
+
+
+def _await_end(pidfd: int) -> None:
+    """Wait until the process is gone. select(2) takes no descriptor above 1023, poll(2) any."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    poll.poll(PATIENCE * 1000)

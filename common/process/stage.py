@@ -7,6 +7,7 @@ same history.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -73,16 +74,16 @@ class Stage:
         """Send everybody away who still stands; whoever does not go is left to be killed."""
         self._patience = self.plan.deadlines.finish
         for player in self.players:
-            try:
-                # From where it stands, if it does; then the word that there is no other time.
-                if player.stand is not None:
-                    self._send_away(player)
+            # From where it stands, or will stand when it gets there, which a stopped process does
+            # once it goes on; then the word that there is no other time.
+            if player.stand is not None or player.lost:
                 player.say(turns.LEAVE)
-            except ProcessLost:
-                continue
-            finally:
-                if player.summary:
-                    self.take(player.member, player.summary)
+            with contextlib.suppress(ProcessLost):
+                while player.stand is not None:
+                    self._hear(player)
+            player.say(turns.LEAVE)
+            if player.summary:
+                self.take(player.member, player.summary)
         if self._memory is not None:
             self._memory.close()
 

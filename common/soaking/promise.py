@@ -154,6 +154,11 @@ def objections(
     ]
     if document["measures"].get("checker_failed"):
         told.append(f"a checker failed: {document['doubts']}")
+    untold = document["measures"].get("unacknowledged", 0)
+    cut_short = sum(process["phase"] != "done" for process in document["processes"])
+    if untold > cut_short:
+        # Each process has one operation under way at most.
+        told.append(f"{untold} operations happened untold, and only {cut_short} were cut short")
     whole = document["interrupted"] is None
     if as_it_is and whole and not document["as_expected"]:
         told.append(f"{document['verdict']} is not as its scenario promises: {document['doubts']}")

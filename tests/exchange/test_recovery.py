@@ -187,6 +187,36 @@ def test_a_file_without_a_record_gets_one(tmp_path: Path) -> None:
     assert {each["verdict"] for each in (first, second, third)} == {"valid"}
 
 
+OVERWRITE = "  - {kind: overwrite, row: 0, value: 777, process: east-0, step: write, at: 6}\n"
+
+
+def test_recovery_does_not_hide_who_writes_without_the_lock(tmp_path: Path) -> None:
+    """A foreign value after the first write of two: it is left as it is, and told with its row."""
+    alone = "processes:\n  - {{role: converter, name: east, count: 1, operations: {operations}}}\n"
+    path = scenario(tmp_path, table=UNDO, processes=alone)
+    # Both strike before the purchase is written, in this order.
+    kill = KILL.format(process="east-0", step="write", at=6)
+    path.write_text(path.read_text() + "faults:\n" + OVERWRITE + kill)
+    document = run(path)
+    assert [fault["kind"] for fault in document["faults"]] == ["overwrite", "kill"]
+    assert document["final"]["DOLLAR"]["stock"] == 777
+    assert recovered(document) == []
+    assert document["measures"]["recovery"]["foreign"] == 1
+    assert any("1 value of somebody else left alone" in each for each in document["remarks"])
+    assert any("DOLLAR: when the launcher recovered" in each for each in document["doubts"])
+    assert document["verdict"] != "valid"
+
+
+def test_what_happened_unacknowledged_is_no_more_than_the_killed(tmp_path: Path) -> None:
+    """Of three that die, two had begun what is finished for them, and could not say so."""
+    deaths = [("east-0", "write", 6), ("east-1", "acquire", 3), ("west-0", "write", 8)]
+    document = run(scenario(tmp_path, *deaths, table=FINISH))
+    assert (document["verdict"], document["doubts"], document["findings"]) == ("valid", [], [])
+    assert len(document["faults"]) == 3
+    assert document["measures"]["unacknowledged"] == 2
+    assert any("2 operations happened" in each for each in document["remarks"])
+
+
 TRADERS = """
 processes:
   - {{role: trader, count: 3, operations: {operations}, currencies: [EURO]}}

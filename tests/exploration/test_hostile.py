@@ -51,7 +51,8 @@ class Walking:
 @pytest.fixture
 def walking(tmp_path: Path) -> Iterator[Walking]:
     """Yield a walk; what a test leaves of it is killed and cleaned."""
-    walk = Walking(tmp_path, "--variant", "locked", "--set", "deadlines.wait=4")
+    words = ("--set", "deadlines.wait=4", "--set", "deadlines.finish=2")
+    walk = Walking(tmp_path, "--variant", "locked", *words)
     yield walk
     if walk.launcher.poll() is None:
         walk.launcher.kill()

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from common.history.merge import History, load_history
 from common.kernel import small_disk
+from exchange import SYSTEM
 from tests.conftest import PATIENCE
 from tests.launching import command, launch
 
@@ -56,16 +58,18 @@ def process(document: dict[str, Any], name: str) -> dict[str, Any]:
     return next(each for each in document["processes"] if each["name"] == name)
 
 
+def merged(document: dict[str, Any], name: str) -> tuple[History, slice]:
+    """Return the history of a run, and which of its records are those of a process."""
+    operations = {operation.code: operation for operation in SYSTEM.operations}
+    found = load_history(Path(document["run_dir"]) / "history", operations)
+    which = [each.name for each in found.processes].index(name)
+    return found, slice(*found.bounds[which : which + 2])
+
+
 def history(document: dict[str, Any], name: str) -> int:
     """Return how many trades of a process were done to their end."""
-    from common.history.merge import load_history
-    from exchange import SYSTEM
-
-    operations = {operation.code: operation for operation in SYSTEM.operations}
-    merged = load_history(Path(document["run_dir"]) / "history", operations)
-    which = [each.name for each in merged.processes].index(name)
-    begin, end = merged.bounds[which : which + 2]
-    return int(merged.done[begin:end].sum())
+    found, its = merged(document, name)
+    return int(found.done[its].sum())
 
 
 @pytest.mark.parametrize("step", ["acquire", "check", "read", "write", "release"])
@@ -151,6 +155,17 @@ def test_a_stopped_holder_is_continued_and_nobody_is_blamed(tmp_path: Path) -> N
     assert history(document, "trader-0") + history(document, "trader-1") == 60
     # What is waited for is the fault's own time: no clock of the test's is compared.
     assert document["measures"]["longest_wait"]["wait_s"] >= 0.25
+
+
+def test_a_slow_one_takes_its_time_at_that_step(tmp_path: Path) -> None:
+    """It stands so long inside its trade, before the write, and goes on as if nothing were."""
+    fault = {"kind": "slow", "process": "trader-0", "step": "write", "at": 5, "seconds": 0.3}
+    document = run(tmp_path, scenario(faults=[fault]))
+    assert (document["findings"], len(document["faults"])) == ([], 1)
+    assert history(document, "trader-0") == history(document, "trader-1") == 30
+    found, its = merged(document, "trader-0")
+    # What it took is the fault's own time: no clock of the test's is compared.
+    assert (found.column("left") - found.column("entered"))[its].max() >= 0.25e9
 
 
 def test_a_storm_of_signals_interrupts_and_loses_nothing(tmp_path: Path) -> None:

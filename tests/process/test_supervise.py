@@ -13,6 +13,7 @@ import pytest
 
 from common import names
 from tests.launching import ROOT, SECONDS, still_there
+from tests.process.roles.writes_lines import LENGTH, LINES
 
 
 def supervise(run_dir: Path, *roles: str, **spec: Any) -> dict[str, Any]:
@@ -116,3 +117,16 @@ def test_what_a_hung_child_started_is_killed_with_it(tmp_path: Path) -> None:
     pid = int((tmp_path / "run/paper-parent-0.txt").read_text())
     # Killed means dead or about to be reaped by whoever adopted it.
     assert names.start_time(pid) is None
+
+
+def test_lines_of_several_writers_stay_whole(tmp_path: Path) -> None:
+    """One write(2) a line, appended: of eight at once none is torn or lost, each in its order."""
+    found = supervise(tmp_path, *["writes_lines"] * 8)
+    pids = {each["summary"]["pid"] for each in found["outcome"]["processes"]}
+    for name in ("stderr.txt", "shared.txt"):
+        lines = (tmp_path / "run" / name).read_bytes().splitlines(keepends=True)
+        assert {len(line) for line in lines} == {LENGTH}
+        assert len(lines) == 8 * LINES
+        for pid in pids:
+            numbers = [int(line.split()[1]) for line in lines if int(line.split()[0]) == pid]
+            assert numbers == list(range(LINES))

@@ -34,6 +34,7 @@ def found(*kinds: str, **changes: Any) -> dict[str, Any]:
     return {
         "findings": [{"kind": kind, "explanation": "so it was"} for kind in kinds],
         "measures": {},
+        "processes": [],
         "interrupted": None,
         "as_expected": not kinds,
         "verdict": "anomaly" if kinds else "valid",
@@ -99,6 +100,19 @@ def test_what_no_rule_allows_is_told(tmp_path: Path) -> None:
     assert told(found(measures={"checker_failed": True}))
     assert told(found(doubts=["trader-0 reports 5 done, but its records hold 4"]))
     assert told(found(doubts=["only one of 2 processes did anything"])) == []
+
+
+def test_no_more_happened_untold_than_processes_died(tmp_path: Path) -> None:
+    """Whoever is cut short has one operation under way: applied - acknowledged <= kills."""
+    made = planned(tmp_path, faults=[KILL])
+    ends = [{"phase": "done"}, {"phase": "run"}]
+
+    def told(unacknowledged: int) -> list[str]:
+        document = found(processes=ends, measures={"unacknowledged": unacknowledged})
+        return objections(made, document, (), as_it_is=False)
+
+    assert told(1) == []
+    assert told(2) == ["2 operations happened untold, and only 1 were cut short"]
 
 
 def test_an_untouched_scenario_keeps_its_promise(tmp_path: Path) -> None:

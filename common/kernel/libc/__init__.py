@@ -13,6 +13,7 @@ IPC_NOWAIT = 0o4000
 SEM_UNDO = 0x1000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 _NANOSECONDS = 1_000_000_000
@@ -83,9 +84,9 @@ def set_title(title: str) -> None:
     line = command_line()
     text = title.encode()
     line.raw = text[: len(line) - 1].ljust(len(line), b"\0")
-    name = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
-    os.write(name, text[:15])
-    os.close(name)
+    # Not by way of /proc/self/comm: it is closed to who has changed its user (proc(5)).
+    name = ctypes.create_string_buffer(text[:15])
+    _libc.prctl(_PR_SET_NAME, ctypes.addressof(name), 0, 0, 0)
 
 
 @functools.cache

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import posix_ipc
 
-from common.errors import KernelObjectError, NotPermitted, ObjectVanished
+from common.errors import KernelObjectError
 from common.kernel import posix, touch
 from common.kernel.locks import HELD, Address, Facts, Lock, Quick
 from common.kernel.waits import Wait
@@ -55,15 +55,8 @@ def make(options: Options, maker: Maker) -> dict[str, Any]:
 
 
 def attach(address: Address, wait: Wait, what: str) -> PosixSemaphoreLock:
-    """Open the lock; raises ``ObjectVanished`` and ``NotPermitted``."""
-    name = address["name"]
-    try:
-        semaphore = posix_ipc.Semaphore(name)
-    except posix_ipc.ExistentialError:
-        raise ObjectVanished(f"{what}: there is no POSIX semaphore {name}") from None
-    except posix_ipc.PermissionsError:
-        raise NotPermitted(f"{what}: POSIX semaphore {name} is closed to this user") from None
-    return PosixSemaphoreLock(semaphore, wait, what)
+    """Open the lock; raises ``ObjectVanished``, ``NotPermitted`` and ``KernelObjectError``."""
+    return PosixSemaphoreLock(posix.opened(address["name"], what), wait, what)
 
 
 def reset(address: Address) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import posix_ipc
 
-from common.errors import NotPermitted, ObjectVanished
+from common.errors import KernelObjectError, NotPermitted, ObjectVanished
 from common.kernel import existing, mapped_file
 from common.kernel.locks import Address
 from common.kernel.mapped_file import Mapped
@@ -54,7 +54,7 @@ def make(options: Options, size: int, maker: Maker, behind: int = 0) -> dict[str
 
 
 def attach(address: Address) -> Mapped:
-    """Map the object; raises ``ObjectVanished`` and ``NotPermitted``."""
+    """Map the object; raises ``ObjectVanished``, ``NotPermitted`` and ``KernelObjectError``."""
     name, size = address["name"], address["size"]
     try:
         memory = posix_ipc.SharedMemory(name)
@@ -62,6 +62,9 @@ def attach(address: Address) -> Mapped:
         raise ObjectVanished(f"there is no POSIX shared memory {name}") from None
     except posix_ipc.PermissionsError:
         raise NotPermitted(f"POSIX shared memory {name} is closed to this user") from None
+    except OSError as error:
+        # ELOOP: somebody put a link in its place, which shm_open(3) does not follow.
+        raise KernelObjectError(f"POSIX shared memory {name}: {error.strerror}") from None
     try:
         problem = mapped_file.problem(os.fstat(memory.fd), address)
         if problem:
