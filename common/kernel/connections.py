@@ -2,6 +2,10 @@
 
 A sender connects when it first sends, so that whoever stands in line has sent something. A receiver
 looks at all its connections in turn, and at the line of those that nobody has accepted yet.
+
+Whoever serves a sender may die. Then the sender connects anew: to another receiver, or to the line
+that the launcher keeps open as long as one may be started in its place. What was in the connection
+is lost; only the message that is being sent is sent again, of which nobody has received a part.
 """
 
 from __future__ import annotations
@@ -12,18 +16,27 @@ import operator
 import os
 import select
 import socket
+import time
 from collections.abc import Callable, Iterator
 
-from common.errors import KernelObjectError, MachineError
+from common.errors import KernelObjectError, MachineError, PeerLost
 from common.kernel import sockets
 from common.kernel.channels import Touch, Window
 from common.kernel.sockets import CLOSED
 from common.kernel.waits import Deadline, Wait
 
+# Seconds before a sender that was left twice for one message connects again.
+_FIRST_PAUSE = 0.001
+
 
 class Sender:
-    """A sender's connection; the kind's own class adds ``send``. ``fd`` is CLOSED without one."""
+    """A sender's connection; the kind's own class adds ``send``. ``fd`` is CLOSED without one.
 
+    ``DROPS_PARTS``: a receiver drops a message of which it got a part only, so that a message that
+    was begun may be sent again.
+    """
+
+    DROPS_PARTS = True
     window: Window | None = None
 
     def __init__(self, dial: Callable[[], socket.socket], wait: Wait, what: str) -> None:
@@ -32,6 +45,8 @@ class Sender:
         self._wait = wait
         self._what = what
         self._line: socket.socket | None = None
+        # Whether the last message was cut when its connection ended.
+        self._begun = False
         self.sending = Touch(changes=(what,), ready=self._has_room)
         self.receiving = Touch(changes=(what,))
 
@@ -42,14 +57,33 @@ class Sender:
     def put(self, data: bytes, sent: int) -> None:
         """Send ``data`` from ``sent`` on, connecting and waiting as long as it takes.
 
-        Raises ``WaitExpired``, ``ObjectVanished`` and ``KernelObjectError``.
+        Whoever is left by its receiver sends it from the beginning to another one that listens.
+        Raises ``WaitExpired``, ``ObjectVanished``, ``KernelObjectError`` and, when nobody listens,
+        ``PeerLost``.
         """
+        if self._line is not None:
+            os.sched_yield()  # one turn for the other side costs less than to sleep
+            try:
+                return self._send_all(data, sent)
+            except PeerLost:
+                if self._begun and not self.DROPS_PARTS:
+                    raise
+        deadline, pause = None, _FIRST_PAUSE
+        while True:
+            self._line = self._dial()
+            self.fd = self._line.fileno()
+            try:
+                return self._send_all(data, 0)
+            except PeerLost:
+                if self._begun and not self.DROPS_PARTS:
+                    raise
+                deadline = deadline or Deadline(f"a receiver of {self._what}", self._wait.seconds)
+                # Back-off: nobody tells when a receiver comes that stays.
+                time.sleep(min(pause, deadline.tick()))
+                pause *= 2
+
+    def _send_all(self, data: bytes, sent: int) -> None:
         try:
-            if self._line is None:
-                self._line = self._dial()
-                self.fd = self._line.fileno()
-            else:
-                os.sched_yield()  # one turn for the other side costs less than to sleep
             sent += self._some(data, sent)
             if sent == len(data):
                 return
@@ -60,7 +94,8 @@ class Sender:
                     poll.poll(deadline.tick() * 1000)
                     sent += self._some(data, sent)
         finally:
-            if 0 < sent < len(data):
+            self._begun = 0 < sent < len(data)
+            if self._begun:
                 # What came next would be taken for the rest of it.
                 self._hang_up()
 

@@ -97,7 +97,7 @@ class Writer:
 
     def close(self) -> None:
         """Close the descriptors."""
-        _close(self._fds)
+        close_all(self._fds)
 
     def _has_room(self) -> bool:
         room = select.poll()
@@ -152,12 +152,15 @@ class Reader:
 
     Up to ``frames`` are read at once and kept for the next calls. At the end of the stream, when
     everybody who could write has closed it, there is nothing more to come, and ``receive`` returns
-    None as it does when told to finish. A record cut short by its writer is an error.
+    None as it does when told to finish. ``cut_short`` counts the records of which only a part came,
+    behind which nothing stood: they are dropped. What stands behind a part is shifted by it, and
+    only its contents can tell.
     """
 
     window: Window | None = None
 
     def __init__(self, fds: list[int], size: int, wait: Wait, what: str, frames: int = 1) -> None:
+        self.cut_short = 0
         self._fds = fds
         self._size = size
         self._wait = wait
@@ -181,7 +184,7 @@ class Reader:
                 data = read(fd, size)
             except BlockingIOError:
                 return self._receive_when_any()
-            return data if len(data) == size else self._split(data)
+            return data if len(data) == size else self._taken(data)
 
         return receive
 
@@ -197,7 +200,7 @@ class Reader:
                 data = os.read(fd, self._ask)
             except BlockingIOError:
                 continue
-            return data if len(data) == self._size else self._split(data)
+            return data if len(data) == self._size else self._taken(data)
         return self._receive_when_any()
 
     def abandon(self) -> None:
@@ -209,7 +212,7 @@ class Reader:
 
     def close(self) -> None:
         """Close the descriptors."""
-        _close(self._fds)
+        close_all(self._fds)
 
     def _has_any(self) -> bool:
         return bool(operator.length_hint(self._ahead) or self._poll.poll(0)) or self._wait.finishing
@@ -232,22 +235,29 @@ class Reader:
         # poll keeps the order of registration: the most urgent first.
         for fd, _events in self._poll.poll(seconds * 1000):
             try:
-                return True, self._split(os.read(fd, self._ask))
+                data = os.read(fd, self._ask)
             except BlockingIOError:
                 continue  # another receiver was faster
+            message = self._split(data)
+            if message is not None or not data:
+                return True, message
         return False, None
 
+    def _taken(self, data: bytes) -> bytes | None:
+        """Return the first frame of ``data``, or of what comes; None at the end of the stream."""
+        message = self._split(data)
+        return self._receive_when_any() if message is None and data else message
+
     def _split(self, data: bytes) -> bytes | None:
-        """Return the first frame of ``data`` and keep the others; None at the end of the stream."""
-        if not data:
-            return None
-        if len(data) % self._size:
-            raise KernelObjectError(
-                f"{self._what}: a record of {len(data) % self._size} bytes, not {self._size}",
-                "its writer is not ours, or was killed in a write of more than PIPE_BUF bytes",
-            )
+        """Return the first frame of ``data`` and keep the others; None where there is none."""
+        part = len(data) % self._size
+        if part:
+            # A read gets less than it asks for only where nothing stands behind: the next record
+            # begins with the next read.
+            self.cut_short += 1
+            data = data[:-part]
         self._ahead = self._frame.iter_unpack(data)
-        return next(self._ahead)[0]
+        return next(self._ahead, (None,))[0]
 
 
 def duplicate(fd: int, inode: int, what: str) -> int:
@@ -275,7 +285,8 @@ def drain(fd: int) -> None:
         return
 
 
-def _close(fds: list[int]) -> None:
+def close_all(fds: list[int]) -> None:
+    """Close descriptors, but those that are ``NOT_OPEN``."""
     while fds:
         fd = fds.pop()
         if fd != NOT_OPEN:

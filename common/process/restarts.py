@@ -1,11 +1,16 @@
-"""Starts processes anew that were killed or failed, as often as their group's policy allows."""
+"""Starts processes anew that were killed or failed, as often as their group's policy allows.
+
+As long as a receiver may come again, its channels are kept open for those who send: they go on, or
+wait in line, and the next receiver finds what stands there. Once none will come they are told.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from common import kinds
 from common.process.members import Member, Members
 from common.scenario.plan import Plan, ProcessPlan
 
@@ -41,11 +46,15 @@ class Restarts:
         self._jobs = jobs
         self._let_go = let_go
         self._going_on = False
+        self._receives = {group.name: group.receives for group in plan.groups if group.restart}
+        # By the group that receives: what ends that its channels are kept open.
+        self._kept: dict[str, list[Callable[[], None]]] = {}
         self._release(self._policies)
 
     def begin(self) -> None:
         """From now on whoever is killed or fails is started anew."""
         self._going_on = True
+        self._kept = {group: list(self._keep(group)) for group in self._policies}
         self._members.on_end = self._member_ended
 
     def end(self) -> None:
@@ -54,8 +63,22 @@ class Restarts:
         self._members.coming.clear()
         self._release(())
 
+    def _keep(self, group: str) -> Iterator[Callable[[], None]]:
+        """Keep those channels open for a group that the launcher has no descriptor of."""
+        channels = next(iter(self._jobs.values()))["addresses"]["channels"]
+        # The spool is among them, which needs nobody to keep it.
+        for name in channels.keys() & set(self._receives[group]):
+            keep_open = getattr(
+                kinds.load(kinds.CHANNELS, channels[name]["kind"]), "keep_open", None
+            )
+            if keep_open is not None:
+                yield from map(keep_open, channels[name]["at"].values())
+
     def _release(self, groups: Collection[str]) -> None:
         """Hold nothing but for these groups: else nobody sees the end of a pipe of theirs."""
+        for group in self._kept.keys() - set(groups):
+            for end in self._kept.pop(group):
+                end()
         jobs = (job for job in self._jobs.values() if job["group"] in groups)
         self._let_go({number for job in jobs for number in job["descriptors"]})
 

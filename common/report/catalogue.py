@@ -31,6 +31,7 @@ _WORDS = {
     "answers": "carries answers back",
     "guarded": "needs a lock",
     "walkable": "schedules can be walked",
+    "receiver_dies": "when a receiver is killed",
     "sender_dies": "a sender killed in mid-message leaves",
     "outlives": "contents carry on in the next run",
 }

@@ -158,14 +158,46 @@ def test_what_a_dead_writer_sent_is_kept(
             receiver.receive()
 
 
-def test_a_record_cut_short_is_reported(address: dict[str, Any], open_end: Open) -> None:
-    """What is not a whole frame is an error, never a message."""
-    receiver = open_end("receive", Wait(SHORT))
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_part_of_a_record_is_dropped_and_counted(
+    address: dict[str, Any], open_end: Open, batch: bool
+) -> None:
+    """What is not a whole frame is never a message; what others write then is whole."""
+    receiver = open_end("receive", Wait(SHORT), batch=batch)
+    with pytest.raises(WaitExpired):
+        receiver.receive()
     foreign = os.open(address["paths"][0], os.O_WRONLY)
     os.write(foreign, b"half a record")
     os.close(foreign)
-    with pytest.raises(KernelObjectError, match="a record of 13 bytes"):
+    with pytest.raises(WaitExpired):
         receiver.receive()
+    open_end("send", Wait(SHORT)).send(frame(1))
+    assert receiver.receive() == frame(1)
+    assert receiver.cut_short == 1  # type: ignore[attr-defined]
+
+
+def test_a_part_is_no_end_for_who_finishes(address: dict[str, Any], open_end: Open) -> None:
+    """Told to finish, a receiver drops the part at the end, and all before it has come."""
+    wait = Wait(SHORT)
+    receiver, sender = open_end("receive", wait), open_end("send", wait)
+    sender.send(frame(0))
+    foreign = os.open(address["paths"][0], os.O_WRONLY)
+    os.write(foreign, b"half")
+    os.close(foreign)
+    wait.finishing = True
+    assert [receiver.receive(), receiver.receive()] == [frame(0), None]
+    assert receiver.cut_short == 1  # type: ignore[attr-defined]
+
+
+def test_what_stands_behind_a_part_is_shifted(address: dict[str, Any], open_end: Open) -> None:
+    """Frames have no marks: a part that another's record follows cannot be told from it."""
+    receiver, sender = open_end("receive", Wait(SHORT)), open_end("send", Wait(SHORT))
+    foreign = os.open(address["paths"][0], os.O_WRONLY)
+    os.write(foreign, b"half")
+    os.close(foreign)
+    sender.send(frame(1))
+    assert receiver.receive() == b"half" + frame(1)[:-4]
+    assert "shifted" in fifo.facts(fifo.Options()).sender_dies
 
 
 @pytest.mark.parametrize("size", [SIZE - 1, SIZE + 1])
@@ -198,14 +230,28 @@ def test_a_receiver_that_reads_ahead_keeps_order_and_drains(open_end: Open) -> N
     assert taken == [frame(number) for number in range(1, 201)]
 
 
-def test_reading_ahead_reports_a_record_cut_short(address: dict[str, Any], open_end: Open) -> None:
-    """A part of a frame among whole ones is an error as well."""
+def test_reading_ahead_keeps_what_came_before_a_part(
+    address: dict[str, Any], open_end: Open
+) -> None:
+    """Of what one read got the whole frames are messages."""
     receiver = open_end("receive", Wait(SHORT), batch=True)
     foreign = os.open(address["paths"][0], os.O_WRONLY)
-    os.write(foreign, frame(0) + b"half")
+    os.write(foreign, frame(0) + frame(1) + b"half")
     os.close(foreign)
-    with pytest.raises(KernelObjectError, match="a record of 4 bytes"):
-        receiver.receive()
+    assert [receiver.receive(), receiver.receive()] == [frame(0), frame(1)]
+    assert receiver.cut_short == 1  # type: ignore[attr-defined]
+
+
+def test_a_fifo_that_is_kept_open_ends_for_who_reads_to_its_end(address: dict[str, Any]) -> None:
+    """The launcher that waits for another receiver is no writer: a program sees end-of-file."""
+    end = fifo.keep_open(address)
+    writing = os.open(address["paths"][0], os.O_WRONLY | os.O_NONBLOCK)
+    reading = os.open(address["paths"][0], os.O_RDONLY | os.O_NONBLOCK)
+    os.write(writing, b"all")
+    os.close(writing)
+    assert [os.read(reading, 10), os.read(reading, 10)] == [b"all", b""]
+    os.close(reading)
+    end()
 
 
 def test_reading_ahead_does_not_go_with_priorities() -> None:

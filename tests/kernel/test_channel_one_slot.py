@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -106,6 +108,28 @@ def test_a_consumer_reads_letters_half_written(address: dict[str, Any], open_slo
     slot.receive()
     look(address, store=b"ABC")
     assert slot.receive() == b"ABC" + FIRST[3:]
+
+
+class Fatal(bytes):
+    """A message whose sender is killed when it comes to the fifth letter."""
+
+    def __getitem__(self, which: Any) -> Any:
+        if which == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__getitem__(which)
+
+
+def test_letters_of_a_dead_sender_are_taken_for_a_message(open_slot: Open, fork: Any) -> None:
+    """Killed between two letters: the others take four of its own, and send on."""
+    slot = open_slot()
+    slot.send(FIRST)
+    slot.receive()
+    sending = fork(lambda: open_slot().send(Fatal(SECOND)))
+    assert sending.ended() == -signal.SIGKILL
+    assert slot.receive() == SECOND[:4] + FIRST[4:]
+    slot.send(SECOND)
+    assert slot.receive() == SECOND
+    assert "half written" in one_slot.facts(one_slot.Options()).sender_dies
 
 
 def test_busy_waiting_keeps_the_deadline(open_slot: Open) -> None:

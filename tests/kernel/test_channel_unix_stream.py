@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from common.errors import KernelObjectError, MachineError, ObjectVanished, WaitExpired
+from common.errors import KernelObjectError, MachineError, ObjectVanished, PeerLost, WaitExpired
 from common.kernel import sockets
 from common.kernel.channels import Channel, unix_stream
 from common.kernel.objects import Maker
@@ -178,9 +179,9 @@ def test_a_full_line_keeps_the_deadline(maker: Maker) -> None:
 
 
 def test_who_sends_to_a_dead_receiver_is_told(
-    address: dict[str, Any], open_end: Open, fork: Any, signpost: Any
+    address: dict[str, Any], maker: Maker, open_end: Open, fork: Any, signpost: Any
 ) -> None:
-    """EPIPE is an error by name; SIGPIPE kills nobody; the next send finds another receiver."""
+    """EPIPE is an error by name, where nobody else listens; SIGPIPE kills nobody."""
     served = signpost()
 
     def work() -> None:
@@ -193,11 +194,66 @@ def test_who_sends_to_a_dead_receiver_is_told(
     sender.send(body(1))
     served.see("s")
     assert serving.ended() == 0
+    maker.let_go()
     with pytest.raises(KernelObjectError, match=f"nobody receives from {WHAT} any more"):
         sender.send(body(2))
-    other = open_end("receive")
-    sender.send(body(3))
-    assert other.receive() == body(3)
+
+
+def test_a_sender_goes_over_to_who_listens(open_end: Open) -> None:
+    """Its receiver closed the connection, half a message is out: the whole comes to another."""
+    wait = Wait(LONG)
+    first, sender = (
+        open_end("receive", message_size=LARGE),
+        open_end("send", wait, message_size=LARGE),
+    )
+    sender.send(body(1))
+    assert first.receive() == body(1)
+
+    def close(what: str) -> None:
+        if what.startswith("room"):
+            first.close()
+
+    wait.publish = close
+    other = open_end("receive", message_size=LARGE)
+    hearing = threading.Thread(target=lambda: heard.append(other.receive()))
+    heard: list[bytes | None] = []
+    hearing.start()
+    sender.send(body(2, LARGE))
+    hearing.join()
+    assert heard == [body(2, LARGE)]
+
+
+def test_without_framing_what_was_begun_is_not_sent_again(open_end: Open) -> None:
+    """Somebody may have received a part: the sender is told, though another listens."""
+    wait = Wait(LONG)
+    first = open_end("receive", framing="none", message_size=LARGE)
+    sender = open_end("send", wait, framing="none", message_size=LARGE)
+    sender.send(b"a word")
+    assert first.receive() == b"a word"
+    wait.publish = lambda what: first.close() if what.startswith("room") else None
+    with pytest.raises(PeerLost):
+        sender.send(body(1, LARGE))
+    sender.send(b"another")
+    other = open_end("receive", framing="none", message_size=LARGE)
+    assert other.receive() == b"another"
+
+
+def test_a_line_that_only_hangs_up_keeps_the_deadline(
+    address: dict[str, Any], open_end: Open, fork: Any
+) -> None:
+    """Whoever is accepted and left each time gives up at the deadline, by name."""
+
+    def hang_up() -> None:
+        listener = sockets.inherited(address, WHAT)
+        listener.setblocking(True)
+        while True:
+            listener.accept()[0].close()
+
+    serving = fork(hang_up)
+    with pytest.raises(WaitExpired, match=f"a receiver of {WHAT}"):
+        open_end("send", message_size=LARGE).send(body(1, LARGE))
+    serving.kill()
+    serving.ended()
 
 
 def test_who_leaves_without_a_word_does_not_end_the_draining(open_end: Open, call: Any) -> None:

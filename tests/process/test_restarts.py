@@ -6,8 +6,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from common.scenario.faults import Restart
-from tests.process.test_faults import history, printing, process, run, scenario
+from tests.process.test_faults import LOCK, history, printing, process, run, scenario
 
 
 def lives(document: dict[str, Any], name: str) -> list[str]:
@@ -89,6 +91,86 @@ def test_an_inherited_channel_is_there_for_a_new_life(tmp_path: Path) -> None:
     document = run(tmp_path, content)
     assert process(document, "printer-0.1")["summary"] == {"printed": 16}
     assert document["findings"] == []
+
+
+@pytest.mark.parametrize("kind", ["fifo", "signals"])
+def test_senders_go_on_while_nobody_receives(tmp_path: Path, kind: str) -> None:
+    """As long as a receiver is to be started anew, what is sent waits for it: all is printed."""
+    content = printing(
+        channels={"jobs": {"kind": kind} | ({"lock": LOCK} if kind == "signals" else {})},
+        processes=[
+            {"role": "producer", "jobs": 20, "to": "jobs"},
+            {"role": "printer", "source": "jobs", "restart": {"limit": 1, "back_off": 0.1}},
+        ],
+        faults=[
+            {"kind": "pause", "process": "producer-0", "step": "send", "at": 6, "until": "gone"},
+            {"kind": "sign", "process": "printer-0", "step": "receive", "at": 6, "gives": "gone"},
+            {"kind": "kill", "process": "printer-0", "step": "receive", "at": 6},
+        ],
+        # So that it sends before the other comes, and after.
+        delays={"send": {"sleep_us": 15_000}},
+    )
+    document = run(tmp_path, content)
+    assert process(document, "producer-0")["summary"] == {"placed": 20}
+    assert process(document, "printer-0.1")["summary"] == {"printed": 15}
+    assert document["findings"] == []
+
+
+@pytest.mark.parametrize(("kind", "lost"), [("unix_stream", 0), ("unix_seqpacket", 0), ("tcp", 1)])
+def test_senders_connect_to_a_receiver_that_is_started_anew(
+    tmp_path: Path, kind: str, lost: int
+) -> None:
+    """What is sent when it has come is printed; of TCP the first is lost, as the kind says."""
+    content = printing(
+        channels={"jobs": {"kind": kind}},
+        processes=[
+            {"role": "producer", "jobs": 20, "to": "jobs"},
+            {"role": "printer", "source": "jobs", "restart": 1},
+        ],
+        faults=[
+            {"kind": "pause", "process": "producer-0", "step": "send", "at": 6, "until": "back"},
+            {"kind": "sign", "process": "printer-0", "step": "receive", "at": 6, "gives": "gone"},
+            {"kind": "kill", "process": "printer-0", "step": "receive", "at": 6},
+            {"kind": "sign", "process": "printer-0", "step": "wait", "every": 1, "since": "gone",
+             "gives": "back"},
+        ],
+    )  # fmt: skip
+    document = run(tmp_path, content)
+    assert process(document, "producer-0")["summary"] == {"placed": 20}
+    assert process(document, "printer-0.1")["summary"] == {"printed": 15 - lost}
+    assert [each["count"] for each in document["findings"]] == [lost][:lost]
+
+
+def test_jobs_in_a_fifo_outlive_its_receiver(tmp_path: Path) -> None:
+    """Their sender has ended, and nobody had it open: who is started anew prints them."""
+    content = printing(
+        channels={"jobs": {"kind": "fifo"}},
+        processes=[
+            {"role": "producer", "jobs": 20, "to": "jobs"},
+            {"role": "printer", "source": "jobs", "restart": {"limit": 1, "back_off": 0.3}},
+        ],
+        faults=[{"kind": "kill", "process": "printer-0", "step": "receive", "at": 3}],
+    )
+    document = run(tmp_path, content)
+    assert process(document, "printer-0.1")["summary"] == {"printed": 18}
+    assert document["findings"] == []
+
+
+def test_senders_are_told_when_no_receiver_is_started_any_more(tmp_path: Path) -> None:
+    """The limit is reached: who waits for room in a FIFO hears it, long before its deadline."""
+    content = printing(
+        channels={"jobs": {"kind": "fifo"}},
+        processes=[
+            {"role": "producer", "jobs": 5000, "to": "jobs"},
+            {"role": "printer", "source": "jobs", "restart": 1},
+        ],
+        faults=[{"kind": "kill", "process": "printer-0", "step": "receive", "every": 3}],
+        deadlines={"wait": 50, "run": 40},
+    )
+    document = run(tmp_path, content)
+    (told,) = [each for each in document["findings"] if each["kind"] == "process_crashed"]
+    assert "nobody reads channel jobs any more" in told["explanation"]
+    assert document["restarts"] == 1
 
 
 def test_a_program_of_its_own_is_started_anew(tmp_path: Path) -> None:

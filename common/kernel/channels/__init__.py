@@ -15,6 +15,8 @@
 - ``objects(options, count) -> int``, with ``make_for``: how many are made for ``count`` owners.
 - ``counted(options) -> {kind: count}``, where ``OBJECTS`` depends on the options.
 - ``charge(options, message_size) -> int``: what one counts of RLIMIT_MSGQUEUE (bytes).
+- ``keep_open(address) -> end``, where senders are told that no receiver is left and the launcher
+  has no descriptor that keeps them from it: they are not, until ``end()`` is called.
 - ``facts(options) -> Facts``: how it behaves where the kinds differ.
 - ``reset(address)``: take out whatever stands in it; the launcher asks while nobody uses it.
 - ``OBJECTS``: how many objects of each kind that the kernel limits by number one channel makes at
@@ -61,7 +63,9 @@ class Facts(NamedTuple):
     ``many_receivers``: several may use one end. ``kept``: a message stays when its sender has
     ended, before anybody received it. The rest are words: ``order``, ``waiting`` how a process
     waits, ``limits``, ``persists`` when the object ends, ``named`` how another process finds it,
-    ``sender_dies`` what a sender leaves that is killed while it sends.
+    ``sender_dies`` what a sender leaves that is killed while it sends, ``receiver_dies`` whether
+    senders are told of a receiver that is killed, and what becomes of what it did not take. What
+    the lock leaves that guards a channel is that lock's own fact.
     """
 
     bounded: bool
@@ -75,6 +79,7 @@ class Facts(NamedTuple):
     persists: str
     named: str
     sender_dies: str
+    receiver_dies: str
 
 
 class Channel(Protocol):

@@ -7,11 +7,13 @@ answers into each client's own. With priorities there is one FIFO for each.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
 import stat
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from common.errors import KernelObjectError, NotPermitted, ObjectVanished, WaitE
 from common.kernel import asking
 from common.kernel.channels import At, Channel, Facts
 from common.kernel.foreign import Awaited
-from common.kernel.frames import NOT_OPEN, Reader, Writer, drain
+from common.kernel.frames import NOT_OPEN, Reader, Writer, close_all, drain
 from common.kernel.locks import Address
 from common.kernel.unframed import UnframedReader, UnframedWriter
 from common.kernel.waits import Wait
@@ -71,7 +73,14 @@ def facts(options: Options) -> Facts:
         limits="records of up to PIPE_BUF = 4096 bytes stay whole; 65536 bytes in all (pipe(7))",
         persists="its name until it is unlinked, its contents until nobody has it open",
         named="a path",
-        sender_dies="a whole record or nothing, up to PIPE_BUF",
+        sender_dies="a whole record or nothing, up to PIPE_BUF; of a longer one, of a program that "
+        "is not ours, a part: dropped if nothing stands behind it, else what does is shifted",
+        receiver_dies="senders are told (EPIPE) once none is left; what it did not take "
+        + (
+            "is lost as far as it had read ahead"
+            if options.batch
+            else "waits for another as long as anybody has it open"
+        ),
     )
 
 
@@ -145,6 +154,19 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
     return Reader(ends, size, wait, what, select.PIPE_BUF // size if address["batch"] else 1)
 
 
+def keep_open(address: Address) -> Callable[[], None]:
+    """Have senders go on though no receiver is there; returns what ends that.
+
+    It is open for reading then: what stands in it stays, and nobody who writes gets EPIPE, nor
+    ENXIO who opens it. Whoever reads until end-of-file still finds that.
+    """
+    opened: list[int] = []
+    for path in address["paths"]:
+        with contextlib.suppress(KernelObjectError):  # removed: who comes next will say so
+            opened.append(_open(path, os.O_RDONLY, path))
+    return lambda: close_all(opened)
+
+
 def reset(address: Address) -> None:
     """Read away whatever stands in the FIFOs."""
     for path in address["paths"]:
@@ -159,9 +181,7 @@ def _open_all(paths: list[str], access: int, what: str) -> list[int]:
         for path in paths:
             opened.append(_open(path, access, what))
     except BaseException:
-        for fd in opened:
-            if fd != NOT_OPEN:
-                os.close(fd)
+        close_all(opened)
         raise
     return opened
 

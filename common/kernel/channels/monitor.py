@@ -62,6 +62,8 @@ def facts(options: Options) -> Facts:
         named="the keys of its segments",
         sender_dies="the mutex held for ever, if it was inside: every waiter's deadline passes; if "
         "it waited for room, who signals may wait for it without end (glibc knows no dead waiters)",
+        receiver_dies="nobody is told; what it did not take waits for another; killed inside, it "
+        "leaves the mutex held for ever, and every waiter's deadline passes",
     )
 
 

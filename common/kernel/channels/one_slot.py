@@ -76,7 +76,11 @@ def facts(options: Options) -> Facts:
         limits="one message",
         persists="until it is removed and nobody has it attached",
         named="the keys of its segment and semaphores",
-        sender_dies="letters half written, which nobody is told of",
+        sender_dies="a slot that it had, and that nobody gives back: the others wait for ever"
+        if waits
+        else "letters half written, which are taken for a message",
+        receiver_dies="nobody is told; what it did not take waits for another"
+        + ("; killed inside, it leaves a slot that all wait for, for ever" if waits else ""),
     )
 
 

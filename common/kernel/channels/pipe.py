@@ -57,6 +57,12 @@ def facts(options: Options) -> Facts:
         persists="until nobody has it open",
         named="no name: a descriptor, inherited or handed on",
         sender_dies="a whole record or nothing, up to PIPE_BUF",
+        receiver_dies="senders are told (EPIPE) once none is left; what it did not take "
+        + (
+            "is lost as far as it had read ahead"
+            if options.batch
+            else "waits for another as long as anybody has it open"
+        ),
     )
 
 

@@ -74,6 +74,8 @@ def facts(options: Options) -> Facts:
         persists="until the command ends, with its launcher at the latest",
         named="no name: descriptors, inherited or handed on",
         sender_dies="a whole record or nothing, up to PIPE_BUF",
+        receiver_dies="senders are told once none is left: the command that writes on is ended by "
+        "SIGPIPE; what it did not take waits for another as long as anybody has its end open",
     )
 
 

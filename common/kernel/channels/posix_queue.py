@@ -84,6 +84,7 @@ def facts(options: Options) -> Facts:
         persists="until it is unlinked and nobody has it open, or the machine reboots",
         named="a POSIX IPC name",
         sender_dies="a whole message or nothing",
+        receiver_dies="nobody is told; what it did not take waits for another",
     )
 
 

@@ -67,7 +67,11 @@ def facts(options: Options) -> Facts:
         limits="as long as it was made; messages of any size that was declared",
         persists="until it is removed and nobody has it attached",
         named="the keys of its segment and semaphores",
-        sender_dies="a slot that is reserved and never filled: the others wait for it for ever",
+        sender_dies="a slot of room less, for good (after the last of them senders wait in vain); "
+        "killed before it tells of its message (release), one is never told of: the last one there "
+        "stays behind",
+        receiver_dies="nobody is told; what it did not take waits for another; killed inside, the "
+        "last message there stays behind, or, where it had taken one, a slot of room less is left",
     )
 
 

@@ -6,7 +6,7 @@ use signals to count events". The receiver takes one job a signal: with ``realti
 is SIGUSR1, jobs whose signal was discarded stay behind. Real-time signals are queued (signal(7)).
 The signal is blocked and waited for, so no handler interrupts anybody.
 
-Behind the slots: pid and start time of the receiver, and how many jobs came before it.
+Behind the slots: pid and start time of the receiver, and whether one that dies is replaced.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import resource
 import select
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sysv_ipc
 
 from common import kinds, names
-from common.errors import KernelObjectError
+from common.errors import KernelObjectError, ObjectVanished, PeerLost
 from common.kernel import slots
 from common.kernel.channels import At, Facts, Touch, Window
 from common.kernel.locks import Address, Lock
@@ -43,7 +44,7 @@ OBJECTS = {"sysv_sem": 2, "sysv_shm": 1}
 # The points of a send or receive that a delay can be declared at.
 STEPS = ("acquire", "check", "read", "write", "release")
 
-_PID, _START, _EARLY = range(3)
+_PID, _START, _REPLACED = range(3)
 STANDARD, REALTIME = signal.SIGUSR1, signal.SIGRTMIN + 4
 # pidfd_send_signal(2): to the thread that was opened, which is the receiver's first. Another thread
 # of a process that has more than one would not have the signal blocked. Since Linux 6.9.
@@ -75,7 +76,11 @@ def facts(options: Options) -> Facts:
         limits=pending if options.realtime else "one SIGUSR1 pending at a time",
         persists="until it is removed and nobody has it attached",
         named="the keys of its segment and semaphores; the receiver by its pid",
-        sender_dies="a job without its signal, a slot that is never filled, or the lock, as it has",
+        sender_dies="a slot of room less, for good (after the last of them senders wait in vain); "
+        "killed before it signals (release), a job without a signal: the last one there stays "
+        "behind until another receiver comes",
+        receiver_dies="senders are told; what it did not take waits for another, which finds it in "
+        "the buffer; killed inside, it may leave a slot of room less, for good",
     )
 
 
@@ -115,12 +120,27 @@ def attach(address: Address, mode: str, wait: Wait, what: str, at: At | None = N
     return (Receiver if mode == "receive" else Signals)(address, wait, what, at)
 
 
+def keep_open(address: Address) -> Callable[[], None]:
+    """Have senders go on though the receiver has died; returns what ends that.
+
+    Who takes its seat finds their jobs in the buffer.
+    """
+    try:
+        opened = slots.Slots(address["memory"])
+    except ObjectVanished:
+        return lambda: None
+    opened.extra[_REPLACED] = 1
+
+    def end() -> None:
+        opened.extra[_REPLACED] = 0
+        opened.close()
+
+    return end
+
+
 def reset(address: Address) -> None:
     """Empty the buffer; the receiver stays who it is."""
     slots.clear(address["memory"])
-    opened = slots.Slots(address["memory"])
-    opened.extra[_EARLY] = 0
-    opened.close()
     set_value(address["room"], address["memory"]["slots"])
     guard = address["lock"]
     kinds.load(kinds.LOCKS, guard["kind"]).reset(guard["at"])
@@ -188,15 +208,17 @@ class Signals:
         ring.fill(tail, message)
         ring.cells[slots.TAIL] = tail + 1
         receiver = ring.extra[_PID], ring.extra[_START]
-        if not receiver[0]:
-            # Whoever comes to receive is told of it then.
-            ring.extra[_EARLY] += 1
         left = time.monotonic_ns()
         if at is not None:
             at("release", self._sent)
         self._lock.release()
+        # Whoever comes to receive finds what is there already.
         if receiver[0]:
-            self._tell(*receiver)
+            try:
+                self._tell(*receiver)
+            except PeerLost:
+                if not ring.extra[_REPLACED]:
+                    raise
         self.window = Window(entered, left, tail, tail + 1)
 
     def receive(self) -> bytes | None:
@@ -264,8 +286,8 @@ class Signals:
             raise self._nobody(pid)
         return pidfd
 
-    def _nobody(self, pid: int) -> KernelObjectError:
-        return KernelObjectError(f"nobody receives from {self._what} any more: {pid} has ended")
+    def _nobody(self, pid: int) -> PeerLost:
+        return PeerLost(f"nobody receives from {self._what} any more: {pid} has ended")
 
 
 class Receiver(Signals):
@@ -285,10 +307,11 @@ class Receiver(Signals):
             ) from None
         # Before anybody can send one: unblocked, it would end this process.
         signal.pthread_sigmask(signal.SIG_BLOCK, {self._signal})
-        extra = self._slots.extra
+        extra, cells = self._slots.extra, self._slots.cells
         self._lock.acquire()
         extra[_START], extra[_PID] = names.start_time(os.getpid()) or 0, os.getpid()
-        self._early, extra[_EARLY] = extra[_EARLY], 0
+        # Nobody was told of these, or who was is gone.
+        self._early = cells[slots.TAIL] - cells[slots.HEAD]
         self._lock.release()
         told = f"signals of {what}"
         self.receiving = Touch(changes=(told,), ready=lambda: self._any() or wait.finishing)

@@ -72,6 +72,8 @@ def facts(options: Options) -> Facts:
         persists="until nobody has it open",
         named="no name: a descriptor, inherited or handed on",
         sender_dies="a whole message or nothing" if packets else "perhaps part of a frame",
+        receiver_dies="senders are told once none is left; what it did not take waits for another "
+        "as long as anybody has its end open",
     )
 
 

@@ -82,6 +82,7 @@ def facts(options: Options) -> Facts:
         persists="until it is removed, or its IPC namespace ends",
         named="a key_t; the id in each process",
         sender_dies="a whole message or nothing",
+        receiver_dies="nobody is told; what it did not take waits for another",
     )
 
 

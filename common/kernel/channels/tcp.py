@@ -57,6 +57,9 @@ def facts(options: Options) -> Facts:
         persists="until nobody has it open; what was sent, until it is received",
         named="a port of 127.0.0.1, open to every local user: a token keeps strangers out",
         sender_dies="half a message, which is dropped with its connection",
+        receiver_dies="senders are told once nobody listens, else they connect to who does; what "
+        "it did not take from its connections is lost, and so is the next message of each: only "
+        "its answer (RST) tells",
     )
 
 

@@ -67,6 +67,8 @@ def facts(options: Options) -> Facts:
         persists="until no receiver has it open",
         named="a port of 127.0.0.1, open to every local user: a token keeps strangers out",
         sender_dies="a whole message or nothing",
+        receiver_dies="senders are told, with their second message, once none is left; what it did "
+        "not take waits for another as long as anybody has its socket open",
     )
 
 

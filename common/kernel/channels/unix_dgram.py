@@ -55,6 +55,8 @@ def facts(options: Options) -> Facts:
         persists="its name until it is unlinked, its contents until no receiver has it open",
         named="a path of at most 107 bytes",
         sender_dies="a whole message or nothing",
+        receiver_dies="senders are told once none is left; what it did not take waits for another "
+        "as long as anybody has its socket open",
     )
 
 

@@ -72,6 +72,8 @@ def facts(options: Options) -> Facts:
         persists="its name until it is unlinked, its contents until nobody has it open",
         named="a path of at most 107 bytes",
         sender_dies="a whole message or nothing",
+        receiver_dies="senders are told once nobody listens, else they connect to who does; what "
+        "it did not take from its connections is lost",
     )
 
 

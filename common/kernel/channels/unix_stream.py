@@ -78,6 +78,8 @@ def facts(options: Options) -> Facts:
         sender_dies="half a message, which is dropped with its connection"
         if framed
         else "part of a message, which nobody can tell from a whole one",
+        receiver_dies="senders are told once nobody listens, else they connect to who does; what "
+        "it did not take from its connections is lost",
     )
 
 
@@ -149,6 +151,9 @@ def reset(address: Address) -> None:
 
 class UnframedSender(Sender):
     """Sends the bare bytes of each message."""
+
+    # Bytes that were received are received, whatever became of the others.
+    DROPS_PARTS = False
 
     def __init__(self, dial: Callable[[], socket.socket], size: int, wait: Wait, what: str) -> None:
         super().__init__(dial, wait, what)

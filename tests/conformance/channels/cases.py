@@ -13,7 +13,7 @@ import pytest
 
 from common import kinds
 from common.errors import LabError, WaitExpired
-from common.kernel.channels import Channel, Facts
+from common.kernel.channels import At, Channel, Facts, Touch
 from common.kernel.objects import Maker
 from common.kernel.waits import Wait
 from common.process import inspect
@@ -21,8 +21,12 @@ from tests.conftest import Child, Fork
 
 SIZE = 64
 WHAT = "channel orders"
+Part = tuple[str, dict[str, Any]]
+
 # Who has it open is not told of its removal: what is told comes from the channel itself.
-LOCK = "posix_sem"
+LOCK: Part = ("posix_sem", {})
+# A dead holder gives it back: what stays shut is the channel's own.
+GIVEN_BACK: Part = ("sysv_sem", {"undo": True})
 # How long a test waits where it claims that the wait ends without success.
 SHORT = 0.2
 LONG = 60.0
@@ -133,21 +137,22 @@ def message(number: int, sender: int = 0, size: int = SIZE) -> bytes:
 class Made:
     """A channel of one case; ``open`` attaches one end by what a child would be told."""
 
-    def __init__(self, case: Case, maker: Maker, size: int = SIZE) -> None:
+    def __init__(self, case: Case, maker: Maker, size: int = SIZE, guard: Part = LOCK) -> None:
         self.case = case
         self.module = case.module
         self.facts = case.facts
         self.maker = maker
         self.size = size
         chosen = self.module.Options(**case.options)
-        locks = kinds.load(kinds.LOCKS, LOCK)
-        guard = {"kind": LOCK, "at": locks.make(locks.Options(), maker)}
-        self.address = self.module.make(chosen, size, guard, maker)
+        kind, settings = guard
+        locks = kinds.load(kinds.LOCKS, kind)
+        lock = {"kind": kind, "at": locks.make(locks.Options(**settings), maker)}
+        self.address = self.module.make(chosen, size, lock, maker)
         self._ends: list[tuple[str, Channel]] = []
 
-    def open(self, mode: str, wait: Wait) -> Channel:
+    def open(self, mode: str, wait: Wait, at: At | None = None) -> Channel:
         told = json.loads(json.dumps(self.address))
-        opened: Channel = self.module.attach(told, mode, wait, WHAT, None)
+        opened: Channel = self.module.attach(told, mode, wait, WHAT, at)
         self._ends.append((mode, opened))
         return opened
 
@@ -190,6 +195,10 @@ class Worker:
         while inspect.state(self._child.pid) == inspect.STATES["R"]:
             os.sched_yield()
         return str(what)
+
+    def was_killed(self) -> bool:
+        """Wait for its end; tell whether it was killed."""
+        return self._child.ended() == -signal.SIGKILL
 
     def killed(self) -> None:
         self.signal(signal.SIGKILL)
@@ -252,6 +261,23 @@ def send_many(made: Made, count: int, sender: int = 0) -> Work:
         channel = made.open("send", wait)
         for number in range(count):
             channel.send(message(number, sender, made.size))
+
+    return work
+
+
+def die_at(made: Made, mode: str, step: str) -> Work:
+    """Send or receive one message, and be killed before ``step``."""
+
+    def work(wait: Wait) -> None:
+        def at(name: str, _touch: Touch | None = None, /) -> None:
+            if name == step:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        end = made.open(mode, wait, at)
+        if mode == "send":
+            end.send(message(LAST))
+        else:
+            end.receive()
 
     return work
 

@@ -9,12 +9,14 @@ import pytest
 from common.kernel import waits
 from common.kernel.objects import Maker
 from tests.conformance.channels.cases import (
+    LOCK,
     LONG,
     NEVER,
     SIZE,
     Build,
     Case,
     Made,
+    Part,
     Start,
     Work,
     Worker,
@@ -27,8 +29,8 @@ def build(maker: Maker) -> Iterator[Build]:
     """Yield a function that makes a channel of a case; every end is closed afterwards."""
     channels: list[Made] = []
 
-    def begin(case: Case, size: int = SIZE, **options: object) -> Made:
-        channels.append(Made(case._replace(options=case.options | options), maker, size))
+    def begin(case: Case, size: int = SIZE, guard: Part = LOCK, **options: object) -> Made:
+        channels.append(Made(case._replace(options=case.options | options), maker, size, guard))
         return channels[-1]
 
     yield begin
