@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import resource
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from pathlib import Path
 
 from common import names
 from common.errors import MachineError
-from common.kernel import existing
+from common.kernel import closed, existing
 
 SOCKET_PATH_MAX = 107
+# Bytes of any path without its final zero byte, and of each name in it (limits.h).
+PATH_MAX, NAME_MAX = 4095, 255
 # The longest name of a socket in a runtime directory, as in `channel-9999`.
 SOCKET_NAME = 12
 # Descriptors: those of one child at its busiest, and the launcher's for each child (its report
@@ -125,11 +128,30 @@ def refusal(kind: str, reason: str, directory: Path = SHM) -> MachineError:
             f"the kernel refuses a {kind} ({reason}): a process may have {files} open files",
             "ulimit -n, fs.file-max, or fewer channels",
         )
+    if os.strerror(errno.ENAMETOOLONG) in reason:
+        return MachineError(
+            f"the system refuses a {kind}: {reason}",
+            f"a path of at most {PATH_MAX} bytes, with names of at most {NAME_MAX}",
+        )
+    if os.strerror(errno.EACCES) in reason:
+        return MachineError(f"the system refuses a {kind} ({reason}): {closed.told(directory)}")
     free = free_bytes(directory)
     return MachineError(
         f"the system refuses a {kind} ({reason}): {free} bytes are free in {directory}",
         f"df {directory}",
     )
+
+
+def too_long(kind: str, path: str) -> str:
+    """Return why nothing of this kind can have a path: it has too many bytes; "" when it can."""
+    most = SOCKET_PATH_MAX if kind == "socket" else PATH_MAX
+    length = len(os.fsencode(path))
+    if length > most:
+        return f"a path of {length} bytes: that of a {kind} has at most {most}"
+    longest = max(len(os.fsencode(name)) for name in path.split("/"))
+    if longest > NAME_MAX:
+        return f"a path with a name of {longest} bytes: a name has at most {NAME_MAX}"
+    return ""
 
 
 def _refused_queue(reason: str) -> MachineError:

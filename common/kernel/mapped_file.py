@@ -20,6 +20,7 @@ from common.errors import (
     ObjectExists,
     ObjectVanished,
 )
+from common.kernel import closed
 from common.kernel.locks import Address
 
 if TYPE_CHECKING:
@@ -147,7 +148,10 @@ def _open_regular(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd = os.open(path, flags | os.O_CREAT, 0o600)
     except PermissionError:
-        raise NotPermitted(f"{path} is closed to this user", f"ls -l {path}") from None
+        raise NotPermitted(
+            f"{path} is closed to this user (uid {os.geteuid()}): {closed.told(path)}",
+            "name another file, or have its owner open it",
+        ) from None
     except OSError as error:
         raise KernelObjectError(
             f"cannot open {path}: {error.strerror}", "it must be a regular file, not a link"
@@ -185,4 +189,6 @@ def _compare(status: os.stat_result, address: Address, what: str) -> None:
 def _refused(error: OSError, what: str) -> Exception:
     if error.errno in _REPLACED:
         return ObjectVanished(f"{what} is gone: {error.strerror}")
-    return NotPermitted(f"cannot open {what}: {error.strerror}")
+    return NotPermitted(
+        f"cannot open {what}: {error.strerror}: {closed.told(Path(error.filename))}"
+    )

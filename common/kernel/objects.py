@@ -387,13 +387,8 @@ def _taken(kind: str, key: int) -> Found | None:
 
 
 def _refuse_long(path: str, mend: str) -> None:
-    length = len(os.fsencode(path))
-    if length > limits.SOCKET_PATH_MAX:
-        raise MachineError(
-            f"the socket path {path} has {length} bytes, "
-            f"{limits.SOCKET_PATH_MAX} are allowed (unix(7))",
-            mend,
-        )
+    if too_long := limits.too_long("socket", path):
+        raise MachineError(f"{path} is {too_long} (unix(7))", mend)
 
 
 def _in_use(kind: str, key: int) -> KernelObjectError:

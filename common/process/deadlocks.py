@@ -8,19 +8,22 @@ end at the deadline of the wait.
 
 from __future__ import annotations
 
-import struct
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from common import kinds
-from common.process import inspect
+from common.history import record
+from common.process import holding
 from common.process.members import Member
 
 # Seconds from one look to the next, and how long a wait must have lasted to be looked at.
 PERIOD = 0.5
 
 Waits = list[dict[str, Any]]
+
+_IN_VAIN = re.compile(r"waited [0-9.]+ s for (.+), in vain")
 
 
 def circle(waits: Waits) -> Waits:
@@ -42,12 +45,15 @@ class Watch:
 
     A circle counts when it is the same in two looks: every wait in it is the one that it was.
     ``abandoned`` are the waits for locks whose holder is dead and that nobody will ever give back,
-    in the same way; ``holder`` is then who died in it.
+    in the same way; ``holder`` is then who died in it. ``in_vain`` says of each process that gave
+    up its wait for a lock what was to be seen then.
     """
 
     def __init__(self, addresses: Mapping[str, Any]) -> None:
         self.found: Waits = []
         self.abandoned: Waits = []
+        self.in_vain: dict[str, holding.Look] = {}
+        self._looks: dict[str, holding.Look] = {}
         self._locks = dict(_locks(addresses))
         self._last: list[tuple[str, int]] = []
         self._lost: list[tuple[str, int]] = []
@@ -61,8 +67,10 @@ class Watch:
         return left if most is None else min(left, most)
 
     def look(self, members: Iterable[Member]) -> None:
-        """Look, if it is time to."""
+        """Look, if it is time to; at the lock of whoever gave up its wait at once."""
         now = time.monotonic()
+        if self._locks:
+            self._look_for_holders(members)
         if not self._locks or self.found or self.abandoned or now < self._next:
             return
         self._next = now + PERIOD
@@ -88,11 +96,11 @@ class Watch:
         found: Waits = []
         times: dict[str, int] = {}
         for member in members:
-            since, what = (0, "") if member.ended else _waiting(member)
+            since, what = (0, "") if member.ended else holding.waits_for(member)
             if not 0 < since <= latest or what not in self._locks:
                 continue
             lock, name = self._locks[what], member.outcome.name
-            pid = kinds.load(kinds.LOCKS, lock["kind"]).holder(lock["at"])
+            pid = kinds.load(kinds.LOCKS, lock.kind).holder(lock.at)
             holder = None if pid is None else known.get(pid)
             found.append(
                 {
@@ -107,31 +115,43 @@ class Watch:
             times[name] = since
         return found, times
 
+    def look_at(self, what: str, members: Iterable[Member]) -> holding.Look | None:
+        """Return who has a lock, seen now or within the last period; None for no lock."""
+        if what not in self._locks:
+            return None
+        last = self._looks.get(what)
+        # Many may wait for one lock, and give up at the same time.
+        if last is None or time.monotonic_ns() - last.at_ns > PERIOD * 1e9:
+            self._looks[what] = holding.look(what, self._locks[what], list(members))
+        return self._looks[what]
 
-def _waiting(member: Member) -> tuple[int, str]:
-    try:
-        return inspect.waiting(member.record)
-    except (OSError, struct.error):
-        # A guest that has just joined has no history yet.
-        return 0, ""
+    def _look_for_holders(self, members: Iterable[Member]) -> None:
+        for member in members:
+            error, name = member.outcome.error, member.outcome.name
+            if error is None or error["kind"] != "WaitExpired" or name in self.in_vain:
+                continue
+            said = _IN_VAIN.fullmatch(error["message"])
+            seen = None if said is None else self.look_at(said[1], members)
+            if seen is not None:
+                self.in_vain[name] = seen
 
 
-def _locks(addresses: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _locks(addresses: Mapping[str, Any]) -> Iterator[tuple[str, holding.Lock]]:
     """Yield every lock that keeps somebody out, by the name under which it is waited for."""
     table, paper = addresses["table"], addresses["paper"]
-    every: list[tuple[str, dict[str, Any]]] = []
+    every: list[tuple[str, dict[str, Any], int]] = []
     if table is not None and len(table["locks"]) == 1:
-        every.append(("the table's lock", table["locks"][0]))
+        every.append(("the table's lock", table["locks"][0], record.TABLE_LOCK))
     elif table is not None:
-        names = (f"the lock of {name}" for name in table["names"])
-        every += zip(names, table["locks"], strict=True)
+        for row, (name, lock) in enumerate(zip(table["names"], table["locks"], strict=True)):
+            every.append((f"the lock of {name}", lock, record.FIRST_ROW_LOCK + row))
     if paper is not None:
-        every.append(("the paper's lock", paper["lock"]))
+        every.append(("the paper's lock", paper["lock"], record.NO_LOCK))
     for name, channel in addresses["channels"].items():
         for owner, address in channel["at"].items():
             whose = f"channel {name} of {owner}" if owner else f"channel {name}"
             if "lock" in address:
-                every.append((f"the lock of {whose}", address["lock"]))
-    for name, lock in every:
+                every.append((f"the lock of {whose}", address["lock"], record.NO_LOCK))
+    for name, lock, number in every:
         if kinds.load(kinds.LOCKS, lock["kind"]).EXCLUDES:
-            yield name, lock
+            yield name, holding.Lock(lock["kind"], lock["at"], number)

@@ -20,13 +20,24 @@ STATES = {
 
 
 def state(pid: int) -> str:
-    """Return the kernel's state of ``pid`` in words."""
+    """Return the kernel's state of ``pid`` in words, and where in the kernel it sleeps."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return "gone"
     letter = text.rpartition(")")[2].split()[0]
-    return STATES.get(letter, letter)
+    within = _wchan(pid) if letter in "SD" else ""
+    return STATES.get(letter, letter) + (f" in {within}" if within else "")
+
+
+def _wchan(pid: int) -> str:
+    """Return the function of the kernel in which a process waits; "" where it is not told."""
+    try:
+        function = Path(f"/proc/{pid}/wchan").read_text()
+    except OSError:
+        return ""
+    # What may not be told reads as 0.
+    return "" if function == "0" else function
 
 
 def waiting(path: Path) -> tuple[int, str]:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from common import kinds
+from common.kernel import limits
 from common.kernel.asking import LAB, OTHER
 from common.kinds import nearest
 from common.scenario.groups import PLAIN, RECORDED, Group
@@ -207,3 +208,8 @@ def _check_path(path: Path, part: Chosen, reading: Reading) -> None:
         reading.complain((*path, "path"), reason, "it begins with / and has no .. in it")
     elif part.common.get("per") is not None:
         reading.complain((*path, "path"), "is that of one object, and `per` makes several")
+    else:
+        module = kinds.load(kinds.CHANNELS, part.kind)
+        (made,) = module.awaited(module.Options(**part.options), 0)
+        if too_long := limits.too_long(made.kind, given):
+            reading.complain((*path, "path"), too_long, "choose a shorter one")

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from common import kinds
+from common.kernel import limits
 from common.kinds import nearest
 from common.scenario import check_faults, check_programs, check_recovery, schema, spool
 from common.scenario.groups import Group, Use, groups
@@ -269,6 +270,8 @@ def _check_file(values: Values, reading: Reading) -> None:
             reason = f"{str(path)!r} leads out of the directory of the runs"
             hint = "a path that does not begin with / and has no .. in it, or anywhere: true"
             reading.complain(("table", "store", "path"), reason, hint)
+        elif too_long := limits.too_long("file", str(path)):
+            reading.complain(("table", "store", "path"), too_long, "choose a shorter one")
 
 
 def _check_expectation(values: Values, reading: Reading) -> None:

@@ -6,8 +6,10 @@ import faulthandler
 import fcntl
 import os
 import resource
+import shutil
 import signal
 import socket
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -51,6 +53,57 @@ def test_a_new_file_is_allocated_to_a_page(maker: Maker) -> None:
     assert status.st_size == address["size"] == 4096
     assert status.st_blocks * 512 >= 4096
     assert status.st_mode & 0o777 == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+@pytest.mark.parametrize(
+    ("mode", "within", "said"),
+    [
+        (0o755, 0o444, "/exchange.dat has mode 0444, owner uid 0"),
+        (0o755, None, " has mode 0755, owner uid 0"),
+        (0o700, 0o666, " has mode 0700, owner uid 0"),
+    ],
+    ids=["file", "directory", "way"],
+)
+def test_a_closed_table_is_told_with_mode_and_owner(
+    mode: int, within: int | None, said: str, fork: Fork
+) -> None:
+    """A file that may not be written, a directory in which none may be made, or entered at all."""
+    directory = Path(tempfile.mkdtemp(prefix="t"))
+    table = directory / "exchange.dat"
+    if within is not None:
+        table.touch()
+        table.chmod(within)
+    directory.chmod(mode)
+
+    def take() -> None:
+        os.setresuid(65534, 65534, 65534)
+        with pytest.raises(NotPermitted) as caught:
+            mapped_file.open_exclusively(table, 0.0, lambda: False)
+        wanted = f"{table} is closed to this user (uid 65534): {directory}{said}"
+        assert wanted in str(caught.value)
+
+    try:
+        assert fork(take).ended() == 0
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_a_table_that_is_closed_meanwhile_is_told_with_mode_and_owner(
+    maker: Maker, fork: Fork
+) -> None:
+    """A process that comes late says what is in its way, as the launcher would."""
+    address = make(maker)
+
+    def open_it() -> None:
+        os.setresuid(65534, 65534, 65534)
+        with pytest.raises(
+            NotPermitted, match=r"Permission denied: /.* has mode 0\d{3}, owner uid"
+        ):
+            mapped_file.reopen(address, "the table")
+
+    assert fork(open_it).ended() == 0
 
 
 def test_the_next_run_finds_the_contents(maker: Maker, other: Maker) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -350,6 +352,35 @@ def test_a_segment_that_is_larger_than_the_machine_is_refused(maker: Maker) -> N
     with pytest.raises(MachineError, match="memory"):
         maker.sysv_shm(1 << 60)
     assert maker.objects() == []
+
+
+def test_a_name_that_is_too_long_is_not_a_full_disk(maker: Maker) -> None:
+    """What the kernel says is told as such, and what would do."""
+    with pytest.raises(MachineError) as caught:
+        maker.fifo("channel", str(maker.base / (300 * "f")))
+    assert os.strerror(errno.ENAMETOOLONG) in str(caught.value)
+    assert "free" not in str(caught.value)
+    assert "at most 255" in caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+def test_a_closed_directory_is_not_a_full_disk(tmp_path: Path, fork: Fork) -> None:
+    """It is named with its mode and owner, to whoever may not write in it."""
+    closed = Path(tempfile.mkdtemp(prefix="t"))
+    closed.chmod(0o755)
+
+    def make() -> None:
+        ledger = Ledger.create(tmp_path, scenario="test", run_dir="/")
+        os.setresuid(65534, 65534, 65534)
+        with pytest.raises(MachineError) as caught:
+            Maker(ledger, closed, closed).fifo("channel", str(closed / "fifo"))
+        assert f"{closed} has mode 0755, owner uid 0" in str(caught.value)
+
+    try:
+        assert fork(make).ended() == 0
+        assert list(closed.iterdir()) == []
+    finally:
+        closed.rmdir()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")

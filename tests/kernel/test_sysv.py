@@ -11,6 +11,7 @@ import sysv_ipc
 
 from common import names
 from common.errors import KernelObjectError, ObjectVanished, WaitExpired
+from common.kernel import libc
 from common.kernel.objects import Maker
 from common.kernel.sysv import Semaphore
 from common.kernel.waits import Wait
@@ -73,6 +74,24 @@ def test_everybody_at_a_gate_passes_when_it_opens(
     gate.wait()
     assert [child.ended() for child in children] == [0] * 5
     assert gate.value == 0
+
+
+def test_who_stands_at_a_gate_does_not_wake_at_every_tick(
+    maker: Maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One call for the whole wait: a thousand that wake take the time in which others start."""
+    asked: list[float | None] = []
+    real = libc.semtimedop
+
+    def noted(semid: int, operations: list[tuple[int, int, int]], seconds: float | None) -> bool:
+        asked.append(seconds)
+        return real(semid, operations, seconds)
+
+    monkeypatch.setattr(libc, "semtimedop", noted)
+    Semaphore(maker.sysv_sem(0), Wait(1000.0), "the gate").wait_zero()
+    (seconds,) = asked
+    assert seconds is not None
+    assert 500 < seconds <= 1000
 
 
 def test_one_who_finishes_drains_what_is_there_and_then_gives_up(maker: Maker) -> None:

@@ -205,6 +205,53 @@ def test_a_path_is_absolute(tmp_path: Path, path: str) -> None:
     assert "is no absolute path" in said
 
 
+@pytest.mark.parametrize(
+    ("kind", "path", "wanted"),
+    [
+        (
+            "unix_stream",
+            "/tmp/" + 103 * "s",
+            "a path of 108 bytes: that of a socket has at most 107",
+        ),
+        ("unix_dgram", "/tmp/" + 52 * "é", "a path of 109 bytes: that of a socket has at most 107"),
+        ("fifo", 41 * ("/" + 99 * "f"), "a path of 4100 bytes: that of a fifo has at most 4095"),
+        ("fifo", "/tmp/" + 300 * "f", "a path with a name of 300 bytes: a name has at most 255"),
+    ],
+)
+def test_a_path_that_no_kernel_takes_is_refused_in_its_place(
+    tmp_path: Path, kind: str, path: str, wanted: str
+) -> None:
+    """Told with line and column before anything is made; bytes count, not letters."""
+    said = refused(
+        tmp_path,
+        "system: spooler\nprocesses:\n"
+        "  - {role: producer, jobs: 1, to: jobs}\n  - {role: printer, source: jobs}\n"
+        f"channels:\n  jobs:\n    kind: {kind}\n    path: {path}\n",
+    )
+    assert f"s.yaml:8:11: channels.jobs.path: {wanted}" in said
+
+
+def test_the_longest_path_that_a_kernel_takes_is_none_too_long(tmp_path: Path) -> None:
+    """One byte less than is refused; nothing is made here."""
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "system: spooler\nprocesses:\n"
+        "  - {role: producer, jobs: 1, to: jobs}\n  - {role: printer, source: jobs}\n"
+        f"channels: {{jobs: {{kind: unix_stream, path: /tmp/{102 * 's'}}}}}\n"
+    )
+    load(path, SYSTEMS)
+
+
+def test_the_file_of_a_table_has_no_name_that_is_too_long(tmp_path: Path) -> None:
+    """A name of 255 bytes is the longest of any file."""
+    said = refused(
+        tmp_path,
+        "system: exchange\nprocesses: [{role: trader, operations: 1}]\n"
+        f"table: {{store: {{kind: mmap_file, path: {256 * 'x'}}}}}\n",
+    )
+    assert "s.yaml:3:40: table.store.path: a path with a name of 256 bytes" in said
+
+
 def test_where_a_program_is_looked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside the scenario, then in the working directory; from the command line there alone."""
     beside, here = tmp_path / "beside", tmp_path / "here"
