@@ -111,7 +111,7 @@ class Semaphore:
         """Return the error that says that the semaphore was removed."""
         return ObjectVanished(f"{self._what}: its semaphore no longer exists", REMOVED)
 
-    def _block(self, change: int, most: float = TICK) -> bool:
+    def _block(self, change: int, most: float | None = None) -> bool:
         operations = [(0, change, self._flags)]
         with self._wait.standing(self._what) as deadline:
             while True:

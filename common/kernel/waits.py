@@ -56,15 +56,15 @@ class Deadline:
         self.seconds = seconds
         self.at = time.monotonic() + seconds
 
-    def tick(self, most: float = TICK) -> float:
-        """Return how long the next system call may block (s), ``most`` at most.
+    def tick(self, most: float | None = None) -> float:
+        """Return how long the next system call may block (s), ``most`` at most: by default a tick.
 
         Raises ``WaitExpired`` when the wait is over.
         """
         left = self.at - time.monotonic()
         if left <= 0:
             raise WaitExpired(self.what, self.seconds)
-        return min(left, most)
+        return min(left, TICK if most is None else most)
 
 
 @contextmanager

@@ -19,15 +19,20 @@ STATES = {
 }
 
 
-def state(pid: int) -> str:
-    """Return the kernel's state of ``pid`` in words, and where in the kernel it sleeps."""
+def letter(pid: int) -> str:
+    """Return the kernel's state of ``pid`` as ps(1) shows it: R, S, T, …; "" where it is gone."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return "gone"
-    letter = text.rpartition(")")[2].split()[0]
-    within = _wchan(pid) if letter in "SD" else ""
-    return STATES.get(letter, letter) + (f" in {within}" if within else "")
+        return ""
+    return text.rpartition(")")[2].split()[0]
+
+
+def state(pid: int) -> str:
+    """Return the kernel's state of ``pid`` in words, and where in the kernel it sleeps."""
+    found = letter(pid)
+    within = _wchan(pid) if found in ("S", "D") else ""
+    return STATES.get(found, found or "gone") + (f" in {within}" if within else "")
 
 
 def _wchan(pid: int) -> str:

@@ -168,7 +168,7 @@ class Process:
         self.begin("a")
         assert self.hear() == WAITS
         # Between its word and its system call it runs: woken there, it proves nothing.
-        while self._sleeps and inspect.state(self.pid) != inspect.STATES["S"]:
+        while self._sleeps and inspect.letter(self.pid) != "S":
             os.sched_yield()
 
     def result(self) -> str:

@@ -139,7 +139,7 @@ def test_a_dying_reader_wakes_a_writer_that_waits_for_room(
 
     sending = fork(work)
     waiting.see("w")
-    while inspect.state(sending.pid) != inspect.STATES["S"]:
+    while inspect.letter(sending.pid) != "S":
         os.sched_yield()
     reading.kill()
     assert sending.ended() == 0

@@ -98,7 +98,7 @@ def asleep(child: Child, what: int) -> None:
     poll.register(what, select.POLLIN)
     assert poll.poll(PATIENCE * 1000)
     os.read(what, 1)
-    while inspect.state(child.pid) != inspect.STATES["S"]:
+    while inspect.letter(child.pid) != "S":
         os.sched_yield()
 
 
@@ -154,7 +154,7 @@ def test_an_alarm_for_what_another_took_is_followed_by_the_next(
     sender.send(frame(0))
     assert thief.receive() == frame(0)
     child.kill(signal.SIGCONT)
-    while inspect.state(child.pid) != inspect.STATES["S"]:
+    while inspect.letter(child.pid) != "S":
         os.sched_yield()
     sender.send(frame(1))
     assert os.read(got, SIZE) == frame(1)

@@ -18,5 +18,6 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     place = tmp_path / "room"
     place.mkdir()
     monkeypatch.setenv("TMPDIR", str(place))
-    tempfile.tempdir = None
+    # What Python has found out already; put back after the test.
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
     return place

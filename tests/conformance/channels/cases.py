@@ -192,7 +192,7 @@ class Worker:
         kind, what = self._next()
         assert kind == "waits", what
         # Between its word and its system call it runs: woken there, it proves nothing.
-        while inspect.state(self._child.pid) == inspect.STATES["R"]:
+        while inspect.letter(self._child.pid) == "R":
             os.sched_yield()
         return str(what)
 
