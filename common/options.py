@@ -21,6 +21,7 @@ def option(
     choices: tuple[str, ...] = (),
     channel: str = "",
     message: int = 0,
+    program: bool = False,
 ) -> Any:
     """Return a dataclass field that the schema understands.
 
@@ -30,7 +31,8 @@ def option(
     ``"receive"``, or ``"answer"``: it receives from its own, made `per` process, what it asked
     for, and never has to be told that the channel is drained; ``"call"`` and ``"serve"`` where
     what is sent is answered on the same connection) and with ``message`` how many bytes
-    its messages have. A list default is copied.
+    its messages have. A list that is a ``program`` and its arguments is written, and looked for, as
+    ``command:`` is. A list default is copied.
     """
     metadata = {
         "about": about,
@@ -39,6 +41,7 @@ def option(
         "choices": choices,
         "channel": channel,
         "message": message,
+        "program": program,
     }
     if default is REQUIRED:
         # By keyword only, so that it may stand behind options that have a default.

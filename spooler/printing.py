@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
+from typing import NamedTuple
 
 from common import kinds
 from common.process.context import Context
 from spooler.messages import Job
 from spooler.operations import PAGE
 
+# A page as it stands on a paper: which job's, and which of how many.
+_PAGE = re.compile(rb"\[job ([0-9a-f]{1,16}) page (\d{1,9})/(\d{1,9})\] ")
+
+
+class Page(NamedTuple):
+    """The ``number``-th of the ``pages`` of job ``item``."""
+
+    item: int
+    number: int
+    pages: int
+
 
 def sheet_of(context: Context) -> int:
     """Return the number by which records name the paper: 0 is the shared one."""
     return 0 if context.addresses["paper"] else context.index % 255 + 1
+
+
+def page_text(job: Job, number: int) -> bytes:
+    """Return a page of a job as it stands on the paper: one line."""
+    text = job.letters.decode("ascii", "backslashreplace")
+    return f"[job {job.item:012x} page {number}/{job.pages}] {text}\n".encode()
 
 
 def page_printer(context: Context, paper: int) -> Callable[[Job, int], None]:
@@ -22,22 +41,47 @@ def page_printer(context: Context, paper: int) -> Callable[[Job, int], None]:
     A page is printed whole or fails: what a full disk took of it is cut away again, unless others
     print on the same paper without a lock.
     """
+    put = _line_putter(context, paper)
+
+    def print_page(job: Job, number: int) -> None:
+        put(page_text(job, number), Page(job.item, number, job.pages))
+
+    return print_page
+
+
+def line_printer(context: Context, paper: int) -> Callable[[bytes], Page | None]:
+    """Return what prints one line, as ``page_printer`` does a page, whatever stands on it.
+
+    It returns the page that the line is, which is recorded; None for a line that is none.
+    """
+    put = _line_putter(context, paper)
+
+    def print_line(line: bytes) -> Page | None:
+        found = _PAGE.match(line)
+        page = Page(int(found[1], 16), int(found[2]), int(found[3])) if found else None
+        put(line, page)
+        return page
+
+    return print_line
+
+
+def _line_putter(context: Context, paper: int) -> Callable[[bytes, Page | None], None]:
     sheet, clock = sheet_of(context), context.clock
     alone = bool(sheet) or _guarded(context)
 
-    def print_page(job: Job, number: int) -> None:
-        text = job.letters.decode("ascii", "backslashreplace")
-        line = f"[job {job.item:012x} page {number}/{job.pages}] {text}\n".encode()
+    def put(line: bytes, page: Page | None) -> None:
         asked = clock()
         written = os.write(paper, line)
         if written < len(line):
             _finish(paper, line, written, alone=alone)
             written = len(line)
-        cell = context.begin(PAGE, sheet, job.item, asked, asked, float(number))
+        if page is None:
+            return
+        cell = context.begin(PAGE, sheet, page.item, asked, asked, float(page.number))
         offset = os.lseek(paper, 0, os.SEEK_CUR)
-        context.end(cell, float(job.pages), float(offset - written), float(written), 0.0, clock())
+        context.end(cell, float(page.pages), float(offset - written), float(written), 0.0, clock())
 
-    return print_page
+    return put
 
 
 def _guarded(context: Context) -> bool:

@@ -61,7 +61,7 @@ def launch(*words: str, one_core: bool = False, **environment: str) -> Finished:
     To start Python and read them anew costs more than most runs; not so for those that fork
     thousands of times, each time the whole memory. Who needs several at once starts ``command``.
     """
-    if words[0] in FORKING:
+    if FORKING.intersection(words[:1]):
         return _launch_anew(words, one_core, environment)
     _warm_up()
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:

@@ -37,12 +37,14 @@ class Asked:
     """The run that a cell asks for: a variant of its column's scenario, with changed values.
 
     ``full`` is a directory on whose disk it finds no room; "" for none, relative to the one that
-    holds the scenario's runs. Such a run is to be refused.
+    holds the scenario's runs. Such a run is to be refused. With ``again`` it is the second of two:
+    the launcher of the first is killed at its last fault.
     """
 
     variant: str
     settings: tuple[str, ...] = ()
     full: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True)

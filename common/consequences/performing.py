@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from common import kinds, pipeline
-from common.consequences import full_disk
+from common.consequences import full_disk, killed_launcher
 from common.consequences.cell import Asked, Column, Row, Seen, Without
 from common.errors import LabError, ScenarioError, UsageError
 from common.history import store
@@ -140,6 +140,8 @@ def _run(place: Place, planned: Plan, systems: Mapping[str, System], out: Path) 
     asked = ask(place)
     if isinstance(asked, Asked) and asked.full:
         return full_disk.perform(planned, systems, out, asked.full)
+    if isinstance(asked, Asked) and asked.again:
+        return killed_launcher.perform(planned, systems, out)
     return pipeline.perform(planned, systems, out)
 
 

@@ -62,6 +62,11 @@ def entries(case: Case, group: str) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.entered)
 
 
+def rest(case: Case, struck: dict[str, Any]) -> str:
+    """Return how long after a fault the last process had ended, in the unit that fits."""
+    return time(case.outcome.ended_ns - struck["at_ns"])
+
+
 def failure(process: ProcessOutcome) -> str:
     """Return the kind of error with which a process ended; "" for none."""
     return (process.error or {}).get("kind", "")

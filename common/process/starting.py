@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import names
+from common import kinds, names
 from common.history.outcome import ProcessOutcome
 from common.kernel.ledger import Ledger
 from common.process import jobs, programs, reports, spawn
@@ -51,7 +52,7 @@ class Starter:
         makers: Collection[str],
         turns: bool,
     ) -> None:
-        self._plan = plan
+        self._plan, self._systems = plan, systems
         self._addresses = addresses
         self._members = members
         self._ledger = ledger
@@ -130,6 +131,12 @@ class Starter:
             return spawn.execute(job, stderr, directory)
         return spawn.fork(job, stderr)
 
+    def _starts_others(self, process: ProcessPlan) -> bool:
+        """Tell whether it is to start a program that is not ours."""
+        options = kinds.load(self._systems[process.system].roles, process.role).Options
+        fields = dataclasses.fields(options)
+        return any(each.metadata.get("program") and process.options[each.name] for each in fields)
+
     def _started(self, process: ProcessPlan, job: Mapping[str, Any], pid: int) -> None:
         life: int = job["life"]
         outcome = ProcessOutcome(
@@ -137,5 +144,6 @@ class Starter:
             first=process.index if life else None, level=process.level,
         )  # fmt: skip
         self._members.watch(Member(outcome, process.group, Path(job["record"]), process.name))
-        self._ledger.process(pid, names.start_time(pid), job["name"], foreign=bool(process.level))
+        foreign = bool(process.level) or self._starts_others(process)
+        self._ledger.process(pid, names.start_time(pid), job["name"], foreign=foreign)
         self._tell("process_started", process=job["name"], pid=pid, spawn=process.spawn)

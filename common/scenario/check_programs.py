@@ -46,6 +46,10 @@ def _check_entry(values: Values, group: Group, path: Path, reading: Reading) -> 
     if "spawn" in common:
         reason = "a program is started by exec, whatever else is"
         reading.complain((*path, "spawn"), reason, "leave spawn out", at_key=True)
+    for name, field in group.module.Options.__dataclass_fields__.items():
+        if field.metadata["program"] and name in group.chosen.options:
+            reason = "is started by a process of the lab, and a program takes its place"
+            reading.complain((*path, name), reason, f"command: or {name}:", at_key=True)
     if not group.plain and not hasattr(group.module, "records"):
         reason = f"a {group.chosen.kind} writes no records"
         reading.complain((*path, "level"), reason, f"level: {PLAIN}")

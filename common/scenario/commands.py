@@ -56,6 +56,15 @@ class CommandShape(NamedTuple):
         return _found(words, place, reading)
 
 
+class WordsShape(NamedTuple):
+    """A command of which the words alone are kept."""
+
+    def read(self, node: Node, path: Path, reading: Reading) -> list[str] | None:
+        """Return the words, or None after a complaint."""
+        command = CommandShape().read(node, path, reading)
+        return None if command is None else command.words
+
+
 def _found(words: list[str], place: Path, reading: Reading) -> Command | None:
     source = reading.nodes[place].place.source
     here = FilePath.cwd()

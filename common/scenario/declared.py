@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.options import REQUIRED
+from common.scenario.commands import WordsShape
 from common.scenario.numbers import Integer, Number
 from common.scenario.shapes import Field, ListOf
 from common.scenario.values import Boolean, Optional, Shape, Text, Word
@@ -39,6 +40,8 @@ def _shape_of(hint: Any, name: str, metadata: Mapping[str, Any]) -> Shape:
             next(kind for kind in inner if kind is not type(None)), name, metadata
         )
         return Optional(shape)
+    if metadata["program"]:
+        return WordsShape()
     if typing.get_origin(hint) is list:
         unbounded = {**metadata, "minimum": None, "maximum": None}
         return ListOf(_shape_of(inner[0], name, unbounded), int(minimum or 0), maximum)

@@ -8,7 +8,7 @@ from typing import Any
 from common import kinds
 from common.kernel.recovery import STEPS as RECOVERY_STEPS
 from common.scenario import schema
-from common.scenario.commands import CommandShape
+from common.scenario.commands import CommandShape, WordsShape
 from common.scenario.numbers import Integer, Number
 from common.scenario.shapes import Anything, Choice, Field, ListOf, MapOf, Record
 from common.scenario.values import Boolean, Optional, Shape, Text, Word
@@ -67,7 +67,7 @@ def _describe(shape: Shape) -> Document:
             return _choice(shape)
         case Anything():
             return {}
-        case CommandShape():
+        case CommandShape() | WordsShape():
             word = {"type": "string"}
             return {"anyOf": [word, {"type": "array", "items": word, "minItems": 1}]}
         case _:

@@ -15,17 +15,11 @@ from common.consequences.performing import SECTIONS
 from common.history import store
 from common.kernel import small_disk
 from common.system import operations_of
+from tests.consequences.measuring import as_promised, measured
 from tests.launching import launch, still_there
 
 ALL = performing.places(performing.sections())
 COLUMNS = list(dict.fromkeys((place.section, place.column.name) for place in ALL))
-
-
-def measured(tmp_path: Path, section: str, *only: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """Run these cells; returns each by its row and column."""
-    chosen = performing.places(performing.sections(section), only)
-    cells = performing.perform(chosen, run.SYSTEMS, tmp_path, None, lambda _place, _number: None)
-    return {(cell["row"], cell["column"]): cell for cell in cells}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +80,53 @@ def test_a_lock_that_is_freed_does_not_mend_the_table(tmp_path: Path) -> None:
     assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
 
 
+def test_who_stands_outside_a_lock_keeps_nobody_and_who_is_slow_inside_does(tmp_path: Path) -> None:
+    """Stopped before it, its others go on; slow, or a waiter stormed, they wait out its time."""
+    cells = measured(tmp_path, "locks", "outside", "slow", "storm", "posix_sem", "none")
+    words = {place: " ".join(cell["word"].split()[:2]) for place, cell in cells.items()}
+    assert words.pop(("posix_sem", "outside")).startswith("goes on")
+    assert words.pop(("none", "outside")).startswith("goes on")
+    for column in ("slow", "storm"):
+        assert words["none", column] == "no lock"
+        assert words["posix_sem", column].startswith("kept 2")
+    assert as_promised(cells)
+
+
+def test_a_storm_that_met_nobody_is_marked(tmp_path: Path) -> None:
+    """It tried nothing; so is a holder that was to be slow, and was not."""
+    (cell,) = measured(tmp_path, "locks", "storm", "flock").values()
+    case = store.load_case(Path(cell["run_dir"]), operations_of(list(run.SYSTEMS.values())))
+    (place,) = performing.places(["locks"], ["storm", "flock"])
+    document: dict[str, Any] = {"findings": [], "measures": {}}
+    assert place.module.see(place.row, place.column, case, document).differs == ""
+    case.outcome.faults = [each for each in case.outcome.faults if each["kind"] != "signals"]
+    seen = place.module.see(place.row, place.column, case, document)
+    assert seen.differs == "no signal came while it waited"
+    for each in case.outcome.faults:
+        each["at_ns"] += 150_000_000 * (each["kind"] == "slow")
+    seen = place.module.see(place.row, place.column, case, document)
+    assert seen.differs == "it says kept, and was freed"
+
+
+def test_both_writes_are_undone_before_the_commit(tmp_path: Path) -> None:
+    """By the next one, or by the launcher where nobody ever gets the lock."""
+    cells = measured(tmp_path, "crashes", "commit_intent", "flock", "posix_sem")
+    words = {row: cell["word"] for (row, _), cell in cells.items()}
+    assert words["flock"].startswith("undone, ")
+    assert words["posix_sem"] == "undone, HELD"
+    assert as_promised(cells)
+
+
+def test_a_table_that_was_to_be_undone_and_is_whole_is_marked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the verdict: a table that nobody touched is valid, too."""
+    monkeypatch.setitem(kinds.load(SECTIONS, "crashes")._LEFT, "read", "BROKEN")
+    cell = measured(tmp_path, "crashes", "read", "flock")["flock", "read"]
+    assert cell["as_expected"]
+    assert cell["differs"] == "the table was to be BROKEN"
+
+
 def test_half_a_message_is_cut_on_a_stream_and_on_no_queue(tmp_path: Path) -> None:
     """A part of it has arrived, is told from a whole one, and dropped."""
     cells = measured(tmp_path, "channels", "sending", "unix_stream", "unix_seqpacket")
@@ -129,10 +170,12 @@ def test_a_refusal_that_was_a_wait_is_marked(
 def test_a_mapped_file_that_is_cut_kills_and_a_plain_one_tells(tmp_path: Path) -> None:
     """SIGBUS, or an error of the call."""
     cells = measured(tmp_path, "tables", "cut")
-    words = {row: cell["word"].split(",")[0] for (row, _), cell in cells.items()}
+    words = {row: cell["word"].split()[0] for (row, _), cell in cells.items()}
     assert words == {
         "mmap_file": "SIGBUS", "posix_shm": "SIGBUS", "plain_file": "told", "sysv_shm": "-",
     }  # fmt: skip
+    # With the time until both had died of it.
+    assert "ms, missed" in cells["mmap_file", "cut"]["word"]
     assert "keeps its size" in cells["sysv_shm", "cut"]["why"]
 
 
@@ -170,7 +213,10 @@ def test_without_a_lock_whoever_stood_still_writes_over_all(tmp_path: Path) -> N
     """Stopped between its read and its write, it takes three trades of the other with it."""
     cells = measured(tmp_path, "traders", "sysv_shm")
     words = {column: cell["word"] for (_, column), cell in cells.items()}
-    assert words == {"before": "its own lost", "after": "stays", "stopped": "LOST 3"}
+    assert words == {
+        "outside": "its own lost", "before": "its own lost", "after": "stays", "half": "BROKEN",
+        "stopped": "LOST 3",
+    }  # fmt: skip
 
 
 def test_a_kind_that_is_not_what_it_says_is_marked(

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from common.history.merge import load_history
 from common.history.outcome import ProcessOutcome
 from common.process.members import Member, Members
+from exchange import SYSTEM
 from tests.launching import launch
 
 LOCK = {"kind": "sysv_sem", "undo": True}
@@ -62,6 +64,14 @@ def ended(document: dict[str, Any], name: str) -> dict[str, Any]:
     return next(each for each in document["processes"] if each["name"] == name)
 
 
+def first_record(document: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the first operation of a process."""
+    operations = {operation.code: operation for operation in SYSTEM.operations}
+    history = load_history(Path(document["run_dir"]) / "history", operations)
+    which = [each.name for each in history.processes].index(name)
+    return history.record(history.bounds[which])
+
+
 # Signs
 
 
@@ -77,14 +87,7 @@ def test_who_pauses_stands_until_the_sign_is_given(tmp_path: Path) -> None:
         ),
     )
     told = {(each["kind"], each["process"]): each["at_ns"] for each in document["faults"]}
-    from common.history.merge import load_history
-    from exchange import SYSTEM
-
-    operations = {operation.code: operation for operation in SYSTEM.operations}
-    history = load_history(Path(document["run_dir"]) / "history", operations)
-    which = [each.name for each in history.processes].index("two-0")
-    first = history.record(history.bounds[which])
-    assert first["entered"] > told["sign", "one-0"]
+    assert first_record(document, "two-0")["entered"] > told["sign", "one-0"]
 
 
 def test_a_sign_that_was_given_before_makes_nobody_stand(tmp_path: Path) -> None:
@@ -151,6 +154,13 @@ def test_pauses_and_signs_are_no_faults_that_struck(tmp_path: Path) -> None:
     )
     (said,) = [each for each in document["disturbances"] if each.startswith("faults that struck")]
     assert said == "faults that struck: 1 kill; the first: kill one-0 at release"
+
+
+def test_who_is_slow_stands_so_long_at_its_step(tmp_path: Path) -> None:
+    """It does not go on before: what it writes then comes after its seconds."""
+    document = run(tmp_path, scenario(at("slow", "one-0", "write", seconds=0.05)))
+    (slow,) = document["faults"]
+    assert first_record(document, "one-0")["left"] - slow["at_ns"] >= 50_000_000
 
 
 # Deeds of the process itself

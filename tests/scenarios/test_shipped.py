@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from common.kernel import small_disk
 from tests.alone import alone
 from tests.compiled import COMPILER
 from tests.launching import ROOT, launch, still_there
@@ -21,6 +22,7 @@ SCENARIOS = sorted(
     for path in CONFIGS.rglob("*.yaml")
     if (name := str(path.relative_to(CONFIGS).with_suffix(""))) != OPEN_ENDED
 )
+NEEDS_MOUNT = "faults/disk_full"
 # Where jobs go through memory that the lab itself guards, or does not.
 IN_SHARED_MEMORY = {"spooler/one_slot", "spooler/bounded_buffer"}
 ISSUE = {
@@ -32,6 +34,8 @@ ISSUE = {
 
 def compare(name: str, out: Path, *words: str, one_core: bool = False) -> dict[str, Any]:
     """Compare all variants of a shipped scenario; returns the first run of each."""
+    if name == NEEDS_MOUNT and not small_disk.allowed():
+        pytest.skip("mounting needs CAP_SYS_ADMIN")
     if name.startswith("programs/"):
         if COMPILER is None:
             pytest.skip("there is no C compiler")

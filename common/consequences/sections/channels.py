@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 from collections.abc import Hashable
 from types import ModuleType
 from typing import Any
 
 from common import kinds
 from common.consequences import reading
+from common.consequences.arrivals import WORDS, Count, full, refusing
 from common.consequences.cell import Asked, Column, Row, Seen, Without
-from common.consequences.reading import failure, members, strike
+from common.consequences.reading import failure, members
 from common.consequences.rows import options_of
 from common.consequences.rows import rows as rows_of
 from common.history.case import Case
 from common.kernel.channels import Facts
 from common.kernel.waits import TICK
-from common.verdict.delivery import Traffic, traffic
-from common.verdict.wording import many
 
 NUMBER = 3
 TITLE = "Channels: an end, or the channel, is struck"
@@ -32,14 +31,34 @@ COLUMNS = (
         "waiting", "killed waiting for room", "sender_killed_waiting",
         "the sender was killed while it waited for room",
     ),
+    Column(
+        "putting", "sender killed inside", "sender_killed_inside",
+        "one sender was killed with a place taken and not filled",
+    ),
     Column("stopped", "receiver stands still", "receiver_stopped", "the receiver stood still"),
     Column(
         "full", "full, and no waiting", "channel_full",
         "the channel was full, and its sender did not wait for room",
     ),
     Column(
+        "filled", "filled by a stranger", "channel_filled",
+        "somebody else filled the channel with what are no jobs",
+    ),
+    Column(
+        "storm", "signals to a receiver", "receiver_stormed",
+        "the receiver was interrupted by signals while it waited",
+    ),
+    Column(
         "taken", "receiver killed with a job", "receiver_killed_with_a_job",
         "the receiver was killed with a job taken and not printed",
+    ),
+    Column(
+        "getting", "receiver killed inside", "receiver_killed_inside",
+        "the receiver was killed with an item claimed and not taken, and replaced",
+    ),
+    Column(
+        "getting_undo", "the same with SEM_UNDO", "receiver_killed_counting_undo",
+        "the receiver was killed with an item claimed and not taken, the counts being undone",
     ),
     Column("gone", "receiver gone", "receiver_gone", "the receiver was killed, the sender went on"),
     Column("never", "sender never came", "sender_never_came", "the sender died before its first"),
@@ -54,6 +73,9 @@ _LARGE = {
 _SMALL = 3000
 # What guards a channel in shared memory here: a lock that outlives nobody.
 _GUARD = "lock: {kind: sysv_sem, undo: true}"
+# Where one is killed inside the channel's own steps, and what it says then.
+_INSIDE = ("putting", "getting", "getting_undo")
+_FOR_EVER = "for ever"
 # Of a job beside its body.
 _JOB = 64
 # A refusal that takes longer than half a tick (ns) was a wait.
@@ -102,6 +124,8 @@ def ask(row: Row, column: Column) -> Asked | Without:
         settings.append(f"processes.producer.body={_SMALL}")
     if column.name == "removed" and not _named(facts):
         return Without("it has no name by which it could be removed")
+    if column.name in _INSIDE:
+        return _inside(row, column, facts, settings)
     if column.name in ("sending", "waiting") and getattr(module, "WAITERS_MUST_LIVE", False):
         return Asked("stuck", (*settings, "deadlines.run=2"))
     if column.name in ("sending", "waiting", "stopped", "full") and not facts.bounded:
@@ -111,155 +135,47 @@ def ask(row: Row, column: Column) -> Asked | Without:
     variant = {
         "sent": "kept", "sending": "whole", "waiting": "whole", "stopped": "waits",
         "full": "refused", "taken": "lost", "gone": "gone", "never": "ended", "large": "whole",
+        "filled": "strange", "storm": "kept",
     }[column.name]  # fmt: skip
     return Asked(variant, tuple(settings))
 
 
+def _inside(row: Row, column: Column, facts: Facts, settings: list[str]) -> Asked | Without:
+    """Return the run in which one is killed between claiming a place, or an item, and using it."""
+    module, said = kinds.load(kinds.CHANNELS, row.kind), _leaves(column, facts)
+    if not _shared(module):
+        return Without("nobody is ever inside: it is in the kernel, which a call enters and leaves")
+    if column.name == "putting":
+        return Asked("stuck" if _FOR_EVER in said else "room_less", tuple(settings))
+    if column.name == "getting_undo":
+        names = {field.name for field in dataclasses.fields(module.Options)}
+        if "undo" not in names:
+            return Without("it has no counts that are undone")
+        settings[0] = settings[0][:-1] + ", undo: true}"
+        return Asked("twice", tuple(settings))
+    if _FOR_EVER in said:
+        return Asked("stuck", tuple(settings))
+    return Asked("behind" if "stays behind" in said else "kept", tuple(settings))
+
+
+def _leaves(column: Column, facts: Facts) -> str:
+    """Return what the channel says of who is killed inside."""
+    return facts.sender_dies if column.name == "putting" else facts.receiver_dies
+
+
+def _shared(module: ModuleType) -> bool:
+    return "write" in getattr(module, "STEPS", ())
+
+
 def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     """Return how many messages arrived, who was told what, and when."""
-    count = _Count(case)
-    word, clause = _WORDS[column.name](case, count)
+    count = Count(case)
+    word, clause = WORDS[column.name](case, count)
     whole = f"{row.label}: {column.what}; {clause}."
     return Seen(word, whole, _differs(row, column, case, count))
 
 
-class _Count:
-    """How many messages were sent, taken, printed, lost, doubled and cut."""
-
-    def __init__(self, case: Case) -> None:
-        found: Traffic = traffic(case)
-        items = [set(found.items(each).tolist()) for each in _ways(found)]
-        self.sent, self.taken, self.printed = (len(each) for each in items)
-        self.lost = len(items[0] - items[2])
-        self.doubled = len(found.deliveries) - self.printed
-        receiver = members(case, "printer")[0]
-        self.cut = int(receiver.summary.get("cut_short", 0))
-        self.hung = failure(receiver) == "WaitExpired" or receiver.hung is not None
-
-    @property
-    def arrived(self) -> str:
-        """Return in a few words what arrived."""
-        words = [f"LOST {self.lost} of {self.sent}" if self.lost else f"all {self.sent}"]
-        words += [f"doubled {self.doubled}"] if self.doubled else []
-        words += [f"cut {self.cut}"] if self.cut else []
-        return ", ".join(words)
-
-
-def _ways(found: Traffic) -> tuple[Any, Any, Any]:
-    return found.offers, found.takes, found.deliveries
-
-
-def _sent(case: Case, count: _Count) -> tuple[str, str]:
-    if count.hung:
-        return "STUCK", "the receiver waits for ever"
-    if count.cut:
-        clause = f"{many(count.sent, 'message')} arrived, and of one a part, which was dropped"
-        return f"all {count.sent}, cut 1", clause
-    arrived = count.sent - count.lost
-    return count.arrived, f"{arrived} of {many(count.sent, 'message')} arrived, and nothing else"
-
-
-def _waited(case: Case, count: _Count) -> tuple[str, str]:
-    at = _full(case)
-    if not at:
-        lost = f"{count.lost} of {many(count.sent, 'message')} were lost"
-        return f"never, {count.arrived}", f"the sender never had to wait, and {lost}"
-    fits, fitted = _fitted(case, at)
-    return fits, f"{fitted}, then the sender waited; {count.arrived} arrived when it went on"
-
-
-def _refused(case: Case, count: _Count) -> tuple[str, str]:
-    begun, refused = _full(case), reading.refusals(case, "producer-0")
-    # Who waits after a refusal waits for something else, the receiver having been let go.
-    if begun and not (refused and refused[0]["asked"] < begun):
-        fits, fitted = _fitted(case, begun)
-        clause = f"{fitted}, and a part of the next, whose rest had to be waited for"
-        return f"begun, {fits}", f"{clause}; {count.arrived} arrived, none cut"
-    if not refused:
-        lost = f"{count.lost} of {many(count.sent, 'message')} were lost"
-        return f"never, {count.arrived}", f"the sender was never refused, and {lost}"
-    fits, fitted = _fitted(case, int(refused[0]["asked"]))
-    times, after = many(len(refused), "time"), f"{_refusing(refused) / 1000:,.0f} µs"
-    clause = f"{fitted}, then the sender was refused {times}, after {after} (median)"
-    return f"refused, {fits}", f"{clause}; {count.arrived} arrived, and nothing of another"
-
-
-def _taken(case: Case, count: _Count) -> tuple[str, str]:
-    gone = count.taken - count.printed
-    return count.arrived, f"{many(gone, 'job')} taken and not printed, the channel has it no more"
-
-
-def _gone(case: Case, count: _Count) -> tuple[str, str]:
-    sender = members(case, "producer")[0]
-    after, error = many(count.sent - 1, "message"), sender.error or {}
-    if failure(sender) == "WaitExpired":
-        word = f"vain, {count.sent - 1}"
-        return word, f"it sent {after} more, and then {error['message']}; {count.lost} are lost"
-    if sender.error is not None:
-        return f"told, {count.sent - 1}", f"it sent {after} more, and was told: {error['message']}"
-    return f"never told, {count.sent - 1}", f"it sent {after} more, and was never told"
-
-
-def _never(case: Case, count: _Count) -> tuple[str, str]:
-    receiver = members(case, "printer")[0]
-    if count.hung:
-        return "HANGS", "the receiver waited in vain"
-    after = reading.time(case.outcome.ended_ns - strike(case, "kill")["at_ns"])
-    told = "ended" if receiver.phase == "done" else "failed"
-    return f"{told} {after}", f"the receiver {told} {after} later"
-
-
-def _removed(case: Case, count: _Count) -> tuple[str, str]:
-    told = [
-        f"{each.role} was told ({(each.error or {})['message']})"
-        for each in case.outcome.processes
-        if failure(each) == "ObjectVanished"
-    ]
-    if told:
-        return "told", " and ".join(told)
-    return f"goes on, {count.arrived}", f"nobody was told, and {count.arrived} arrived"
-
-
-def _large(case: Case, count: _Count) -> tuple[str, str]:
-    return count.arrived, f"{count.arrived} arrived, whole"
-
-
-_WORDS = {
-    "sent": _sent, "sending": _sent, "waiting": _sent, "stopped": _waited, "full": _refused,
-    "taken": _taken, "gone": _gone, "never": _never, "removed": _removed, "large": _large,
-}  # fmt: skip
-
-
-def _refusing(refused: list[dict[str, Any]]) -> int:
-    """Return how long a refusal took (ns), the median: from one to the next, nothing is between."""
-    gaps = sorted(b["asked"] - a["left"] for a, b in itertools.pairwise(refused))
-    return gaps[len(gaps) // 2] if gaps else 0
-
-
-def _fitted(case: Case, at: int) -> tuple[str, str]:
-    """Return in a few words, and as a clause, what the channel held at a time (ns)."""
-    before = sum(1 for one in reading.records(case, "producer-0") if one["left"] < at)
-    # The first one was taken before the receiver stood.
-    held = before - 1
-    size = _bytes(held * case.plan.channel("jobs").message_size)
-    return f"{held} ({size})", f"{many(held, 'message')} fitted ({size})"
-
-
-def _full(case: Case) -> int:
-    """Return when the sender found the channel full (ns); 0: never."""
-    signs = [each for each in case.outcome.faults if each["kind"] == "sign"]
-    return next((each["at_ns"] for each in signs if each["step"] == "wait" and _sends(each)), 0)
-
-
-def _sends(told: dict[str, Any]) -> bool:
-    return str(told["process"]).startswith("producer")
-
-
-def _bytes(size: int) -> str:
-    return f"{size:,} B" if size < 10_000 else f"{size // 1000:,} kB"
-
-
-def _differs(row: Row, column: Column, case: Case, count: _Count) -> str:
+def _differs(row: Row, column: Column, case: Case, count: Count) -> str:
     """Return how what was seen is not what the channel says of itself."""
     facts = _facts(row)
     module = kinds.load(kinds.CHANNELS, row.kind)
@@ -271,21 +187,38 @@ def _differs(row: Row, column: Column, case: Case, count: _Count) -> str:
             return f"a dead sender {'stopped' if count.hung else 'did not stop'} its receiver"
         if column.name == "sending" and bool(count.cut) is not facts.sender_dies.startswith("half"):
             return f"{count.cut} messages were cut, and it says: {facts.sender_dies}"
-    if column.name == "stopped" and bool(_full(case)) is not facts.bounded:
+    if column.name == "stopped" and bool(full(case)) is not facts.bounded:
         return f"it says that senders {'' if facts.bounded else 'never '}wait when it is full"
     if column.name == "full":
         refused = reading.refusals(case, "producer-0")
-        if (told := bool(_full(case) or refused)) is not facts.bounded:
+        if (told := bool(full(case) or refused)) is not facts.bounded:
             return f"a full one {'refused' if told else 'never refused'} who does not wait"
-        if _refusing(refused) > _AT_ONCE:
-            return f"who does not wait was kept {reading.time(_refusing(refused))} each time"
+        if refusing(refused) > _AT_ONCE:
+            return f"who does not wait was kept {reading.time(refusing(refused))} each time"
         if facts.bounded and (count.lost or count.cut):
             return "what it refused, or a part of it, was in it all the same"
+    if column.name in ("putting", "getting") and _shared(module):
+        stuck = _FOR_EVER in _leaves(column, facts)
+        if stuck is not (count.hung or count.vain):
+            return f"it says: {_leaves(column, facts)}"
+    if column.name == "gone" and facts.bounded:
+        told = failure(members(case, "producer")[0]) not in ("", "WaitExpired")
+        if told is not facts.receiver_dies.startswith("senders are told"):
+            return f"its sender was {'' if told else 'not '}told that nobody receives"
+    if column.name == "storm" and not _interrupted(case):
+        return "no signal came while it waited"
     if column.name == "removed":
         told = any(failure(each) == "ObjectVanished" for each in case.outcome.processes)
         if told is not _tells(row):
             return f"its users were {'' if told else 'not '}told of its removal"
     return ""
+
+
+def _interrupted(case: Case) -> bool:
+    """Tell whether a signal struck the receiver while it waited for the first message."""
+    taken, sent = (reading.records(case, name) for name in ("printer-0", "producer-0"))
+    storms = [told["at_ns"] for told in case.outcome.faults if told["kind"] == "signals"]
+    return any(taken[0]["asked"] < at < sent[0]["asked"] for at in storms if taken and sent)
 
 
 def _named(facts: Facts) -> bool:

@@ -28,13 +28,23 @@ _POINTS = (
     ("written", "after both writes", "killed_after_both_writes", "killed after both writes"),
     ("after", "after the lock", "killed_after_the_lock", "killed after it gave the lock back"),
 )
+# What is done has to be said where there is a record: the last store before the release.
+_COMMIT = ("commit", "before the commit", "killed_before_the_commit", "killed before it committed")
+_WITH_COMMIT = (*_POINTS[:4], _COMMIT, *_POINTS[4:])
 _INTENT = "_intent"
 COLUMNS = tuple(
     Column(f"{name}{suffix}", f"{heading}{more}", scenario, f"a process was {what}{more}")
-    for suffix, more in (("", ""), (_INTENT, ", with an intent record"))
-    for name, heading, scenario, what in _POINTS
+    for suffix, more, points in (
+        ("", "", _POINTS),
+        (_INTENT, ", with an intent record", _WITH_COMMIT),
+    )
+    for name, heading, scenario, what in points
 )
 _OUTSIDE = ("before", "after")
+
+# What becomes of the table, where it is not whole anyway.
+WHOLE_TABLE = "whole"
+_LEFT = {"between": "BROKEN", "between_intent": "undone", "commit_intent": "undone"}
 
 
 def rows() -> list[Row]:
@@ -67,7 +77,7 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     broken = "lost_update" in reading.found(document)
     mended = [entry for entry in case.outcome.recoveries if "phase" in entry]
     repaired = [ended(entry) for entry in mended if ended(entry) != WHOLE]
-    table = "BROKEN" if broken else repaired[0] if repaired else "whole"
+    table = "BROKEN" if broken else repaired[0] if repaired else WHOLE_TABLE
     if inside:
         after = reading.time(inside[0].entered - max(struck["at_ns"], inside[0].asked))
         lock = "free" if _parts(column)[1] else f"told {after}" if told else after
@@ -77,7 +87,11 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
         lock = "HELD"
         clause = f"both waiters waited {case.plan.deadlines.wait:g} s in vain"
     sentence = f"{row.label}: {column.what}; {clause}. {_table(broken, repaired, mended)}"
-    return Seen(f"{table}, {lock}", sentence, _differs(row, column, hung, told))
+    differs = _differs(row, column, hung, told)
+    left = _LEFT.get(column.name, WHOLE_TABLE)
+    if not differs and table != left:
+        differs = f"the table was to be {left}"
+    return Seen(f"{table}, {lock}", sentence, differs)
 
 
 def _table(broken: bool, repaired: list[str], mended: list[dict[str, Any]]) -> str:

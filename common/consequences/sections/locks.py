@@ -9,7 +9,7 @@ from typing import Any
 from common import kinds
 from common.consequences import reading
 from common.consequences.cell import Asked, Column, Row, Seen, Without
-from common.consequences.reading import entries, failure, members, strike
+from common.consequences.reading import Entry, entries, failure, members, strike
 from common.consequences.rows import options_of
 from common.consequences.rows import rows as rows_of
 from common.history.case import Case
@@ -22,6 +22,15 @@ COLUMNS = (
     Column("killed", "holder killed", "holder_killed", "the holder was killed"),
     Column("asked", "holder told to end", "holder_asked_to_end", "the holder got SIGTERM"),
     Column("stopped", "holder stopped 0.2 s", "holder_stopped", "the holder was stopped for 0.2 s"),
+    Column(
+        "outside", "stopped outside it", "holder_stopped_outside",
+        "one process was stopped before it took the lock",
+    ),
+    Column("slow", "holder slow 0.2 s", "holder_slow", "the holder took 0.2 s longer"),
+    Column(
+        "storm", "signals to a waiter, 0.2 s", "waiter_stormed",
+        "one who waited was interrupted by signals for 0.2 s",
+    ),
     Column(
         "forked", "helper forked, then killed", "holder_forked",
         "the holder forked a helper that lives for 0.5 s, and was killed",
@@ -40,14 +49,18 @@ COLUMNS = (
 
 # The fault of each column that is looked at.
 _DEEDS = {
-    "killed": "kill", "asked": "kill", "stopped": "stop", "forked": "kill", "exec": "exec",
-    "reopened": "reopen", "removed": "remove", "who": "kill",
+    "killed": "kill", "asked": "kill", "stopped": "stop", "outside": "stop", "slow": "slow",
+    "storm": "slow", "forked": "kill", "exec": "exec", "reopened": "reopen", "removed": "remove",
+    "who": "kill",
 }  # fmt: skip
 
 # Where nobody ever gets the lock a wait of so long says as much as a longer one: beyond the time
 # that the helper, or the other program, lasts.
 IN_VAIN = "deadlines.wait=0.3"
 _OUTLASTS = {"killed": IN_VAIN, "forked": "deadlines.wait=0.8", "exec": "deadlines.wait=0.5"}
+
+# The fault that keeps the holder inside for a while, or its lock with another one.
+_LASTS = {"stopped": "stop", "slow": "slow", "storm": "slow", "forked": "fork", "exec": "exec"}
 
 # Of a time that something was to last this much has passed in any case: clocks tick.
 _NEARLY = 0.9
@@ -81,8 +94,12 @@ def ask(row: Row, column: Column) -> Asked | Without:
         return Asked("lost" if freed else "told" if module.TELLS_REMOVAL else "nameless", where)
     if facts.holder_dies == NOTHING:
         return Asked("nothing", where)
-    if column.name in ("asked", "stopped", "who"):
-        return Asked("kept" if column.name == "stopped" else "given_back", where)
+    always = {
+        "asked": "given_back", "who": "given_back", "stopped": "kept", "slow": "kept",
+        "storm": "kept", "outside": "goes_on",
+    }  # fmt: skip
+    if column.name in always:
+        return Asked(always[column.name], where)
     if column.name == "forked" and facts.inherited:
         return Asked("inherited", where)
     if facts.holder_dies == HELD:
@@ -101,8 +118,11 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     word, told = _words(case, column, came)
     who = _who(row, case, struck, came)
     whole = _table(case, document)
-    sentence = f"{row.label}: {column.what}; {told}. {who} {whole}"
-    return Seen(f"{word}!" if "broken" in whole else word, sentence, _differs(row, column, came))
+    sentence = " ".join(filter(None, (f"{row.label}: {column.what}; {told}.", who, whole)))
+    differs = _differs(row, column, came)
+    if column.name == "storm" and came.how == "kept" and not _interrupted(case):
+        differs = "no signal came while it waited"
+    return Seen(f"{word}!" if "broken" in whole else word, sentence, differs)
 
 
 class _Came:
@@ -122,6 +142,8 @@ def _outcome(case: Case, column: Column, struck: dict[str, Any]) -> _Came:
         hung = any(failure(waiter) == "WaitExpired" for waiter in waiters)
         return _Came("held" if hung else "lost")
     first = inside[0]
+    if column.name == "outside":
+        return _passed(case, at, first)
     if first.entered < at:
         return _Came("open")
     after = first.entered - max(at, first.asked)
@@ -136,9 +158,25 @@ def _outcome(case: Case, column: Column, struck: dict[str, Any]) -> _Came:
     return _Came("kept" if kept else "freed", after, first.process.name)
 
 
+def _passed(case: Case, at: int, first: Entry) -> _Came:
+    """Return whether the others had done their work when the one that stood outside went on."""
+    done = [one for each in members(case, "waiter") for one in reading.records(case, each.name)]
+    came_back = reading.records(case, "holder-0")[1:]
+    every = all(one["left"] < back["entered"] for one in done for back in came_back)
+    how = "passed" if came_back and every else "stood"
+    return _Came(how, first.entered - max(at, first.asked), first.process.name)
+
+
+def _interrupted(case: Case) -> bool:
+    """Tell whether a signal struck who waited for the lock, while it waited."""
+    storms = [told["at_ns"] for told in case.outcome.faults if told["kind"] == "signals"]
+    waits = [entry for entry in entries(case, "waiter") if entry.process.name == "waiter-0"]
+    return any(entry.asked < at < entry.entered for entry in waits for at in storms)
+
+
 def _lasted(case: Case, column: Column, entered: int) -> bool:
     """Tell whether what was to last for a while had lasted so long when somebody got the lock."""
-    kind = {"stopped": "stop", "forked": "fork", "exec": "exec"}.get(column.name)
+    kind = _LASTS.get(column.name)
     if kind is None:
         return False
     seconds = float(reading.told_option(case, kind, "seconds"))
@@ -150,12 +188,14 @@ def _words(case: Case, column: Column, came: _Came) -> tuple[str, str]:
     after, who = reading.time(came.after), came.who
     patience = case.plan.deadlines.wait
     until = {
-        "stopped": "when the holder went on", "forked": "when the helper had ended",
-        "exec": "when that program had ended",
+        "stopped": "when the holder went on", "slow": "when the holder went on",
+        "forked": "when the helper had ended", "exec": "when that program had ended",
     }.get(column.name, "when the holder gave it back")  # fmt: skip
     return {
         "held": ("HELD", f"both waiters waited {patience:g} s in vain"),
         "lost": ("nobody", "no waiter came to its work"),
+        "passed": (f"goes on {after}", f"{who} got it after {after}, and all did their work"),
+        "stood": ("STOPPED", f"{who} got it after {after}, and not all did their work"),
         "open": ("no lock", "nobody had to wait"),
         "gone": ("told: gone", "whoever waited was told that it is gone"),
         "told": (
@@ -173,7 +213,7 @@ def _words(case: Case, column: Column, came: _Came) -> tuple[str, str]:
 def _who(row: Row, case: Case, struck: dict[str, Any], came: _Came) -> str:
     """Return who could be told to have the lock, as the launcher asked at the strike and after."""
     module = kinds.load(kinds.LOCKS, row.kind)
-    if not module.EXCLUDES:
+    if not module.EXCLUDES or came.how in ("passed", "stood"):
         return ""
     holder = members(case, "holder")[0].pid
     if struck.get("holders", [None])[0] != holder:
@@ -220,9 +260,11 @@ def _said(row: Row, column: Column) -> tuple[str, ...]:
         if getattr(module, "FREED_BY_REMOVAL", False):
             return ("beside",)
         return ("gone",) if module.TELLS_REMOVAL else ("kept",)
+    if column.name == "outside":
+        return ("passed",)
     if facts.holder_dies == NOTHING:
         return ("open",)
-    if column.name == "stopped":
+    if column.name in ("stopped", "slow", "storm"):
         return ("kept",)
     if column.name == "asked":
         return ("freed",)

@@ -12,7 +12,7 @@ from typing import Any
 from common import kinds
 from common.consequences import reading
 from common.consequences.cell import Asked, Column, Row, Seen, Without
-from common.consequences.reading import failure
+from common.consequences.reading import failure, strike
 from common.consequences.rows import rows as rows_of
 from common.history.case import Case
 from common.kernel.tables import Facts
@@ -33,6 +33,11 @@ COLUMNS = (
 _VARIANTS = {
     "cut": "cut", "grown": "zeros", "replaced": "two_worlds", "removed": "nameless",
     "foreign": "foreign", "full": "made",
+}  # fmt: skip
+# The fault of each column in which anybody could have died of it, or been told.
+_DEEDS = {
+    "cut": "truncate", "grown": "truncate", "replaced": "replace", "removed": "remove",
+    "foreign": "overwrite",
 }  # fmt: skip
 
 
@@ -82,6 +87,9 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
         word, clause = "told", f"{' and '.join(told)} could not go on, and said so"
     else:
         word, clause = "goes on", "the processes went on, and were told nothing"
+    if dead or told:
+        later = reading.rest(case, strike(case, _DEEDS[column.name]))
+        word, clause = f"{word} {later}", f"{clause}, the last of them {later} later"
     after, why = _afterwards(case, document)
     sentence = f"{row.label}: {column.what}; {clause}; {why}."
     return Seen(f"{word}, {after}", sentence, _differs(row, column, bool(dead), bool(told)))

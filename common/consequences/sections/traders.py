@@ -15,12 +15,20 @@ TITLE = "Without a lock: a process is struck between its accesses, and another o
 ROW = "table"
 COLUMNS = (
     Column(
+        "outside", "killed before reading", "unlocked_killed_before_reading",
+        "one process was killed before its read",
+    ),
+    Column(
         "before", "killed before writing", "unlocked_killed_before_writing",
         "one process was killed between its read and its write",
     ),
     Column(
         "after", "killed after writing", "unlocked_killed_after_writing",
         "one process was killed after its write",
+    ),
+    Column(
+        "half", "killed between two writes", "unlocked_killed_between_writes",
+        "one process was killed between its two writes",
     ),
     Column(
         "stopped", "stopped before writing", "unlocked_stopped",
@@ -36,7 +44,8 @@ def rows() -> list[Row]:
 
 def ask(row: Row, column: Column) -> Asked:
     """Return the run."""
-    return Asked("overwritten" if column.name == "stopped" else "race", (tables.store(row),))
+    variant = {"stopped": "overwritten", "half": "half"}.get(column.name, "race")
+    return Asked(variant, (tables.store(row),))
 
 
 def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
@@ -44,13 +53,17 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     lost = sum(f["count"] for f in document["findings"] if f["kind"] == "lost_update")
     other = reading.members(case, "second")[0]
     went_on = other.phase == "done"
-    known = _accounted(case)
-    word = f"LOST {lost}" if lost else "its own lost" if known == "not done" else "stays"
-    clause = {
-        "not done": "its own trade was not done",
-        "done": "its last trade counts, though it could not say so",
-        "all told": f"{many(lost, 'update')} of the other were lost",
-    }[known]
+    if column.name == "half":
+        word = "BROKEN" if lost else "whole"
+        clause = f"one row is written and the other is {'not' if lost else 'too'}"
+    else:
+        known = _accounted(case)
+        word = f"LOST {lost}" if lost else "its own lost" if known == "not done" else "stays"
+        clause = {
+            "not done": "its own trade was not done",
+            "done": "its last trade counts, though it could not say so",
+            "all told": f"{many(lost, 'update')} of the other were lost",
+        }[known]
     went = "the other went on" if went_on else "the other did not go on"
     sentence = f"{row.label}: {column.what}; {clause}; {went}, and nobody was told."
     return Seen(word, sentence, "" if went_on else "nothing guards it, and somebody waited")

@@ -38,6 +38,13 @@ PROMISES = (AT_LEAST_ONCE, AT_MOST_ONCE)
 ABORT, RETRY, RETRY_FIRST, STOP, HOLD = "abort", "retry", "retry_first", "stop", "hold"
 POLICIES = (ABORT, RETRY, RETRY_FIRST, STOP, HOLD)
 
+# What the exit statuses of a program that prints a job say (backend(7) of CUPS).
+OK, FAILED, AUTH_REQUIRED, HOLD_JOB, STOP_QUEUE, CANCEL_JOB, RETRY_LATER, RETRY_NOW = range(8)
+STATUSES = (
+    "ok", "failed", "authentication required", "hold the job", "stop the queue", "cancel the job",
+    "retry later", "retry at once",
+)  # fmt: skip
+
 # What a person may do with a job, and the states in which it goes.
 VERBS: dict[str, tuple[str, tuple[str, ...]]] = {
     "hold": (HELD, (PENDING,)),

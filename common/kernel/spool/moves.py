@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -79,15 +79,19 @@ class Moves:
         redo(self.directory, line)
         self.journal.settled()
 
-    def move(self, entry: Entry, state: str, why: str, *, sync: bool = False, **to: Any) -> Entry:
+    def move(
+        self, entry: Entry, state: str, why: str, *, sync: bool = False,
+        facts: Mapping[str, Any] | None = None, **to: Any,
+    ) -> Entry:  # fmt: skip
         """Move a job to another state; the caller holds the lock. Returns where it lies now.
 
-        Raises ``KernelObjectError`` for a transition that is none of RFC 8011's.
+        ``facts`` stand in its line of the journal. Raises ``KernelObjectError`` for a transition
+        that is none of RFC 8011's.
         """
         target = entry._replace(**{"state": state, "tail": "", **to})
         if state not in LEGAL[entry.state]:
             raise KernelObjectError(f"{self.called(entry)} is {entry.state}: it cannot be {state}")
-        self.rename(entry.path, target, why, sync=sync)
+        self.rename(entry.path, target, why, sync=sync, **(facts or {}))
         return target
 
     def rename(self, path: str, target: Entry, why: str, *, sync: bool, **more: Any) -> None:

@@ -124,17 +124,20 @@ class Spool(Moves):
     def finish(self, entry: Entry, state: str, why: str, **changes: Any) -> Entry | None:
         """Move a job on that this printer has; None when somebody canceled it meanwhile.
 
-        ``back_off`` (s) holds it for a time only; ``last`` puts it behind all others.
+        ``back_off`` (s) holds it for a time only; ``last`` puts it behind all others; ``status``,
+        with which a program ended that printed it, is written into the journal.
         """
         with self.holding():
             if not self.has(entry):
                 return None
             back_off, last = changes.pop("back_off", 0.0), changes.pop("last", False)
+            status = changes.pop("status", None)
+            facts = None if status is None else {"status": status}
             if back_off:
                 changes["tail"] = str(time.monotonic_ns() + round(back_off * 1e9))
             if last:
                 changes["line"] = self.end_of_line()
-            return self.move(entry, state, why, **changes)
+            return self.move(entry, state, why, facts=facts, **changes)
 
     def await_jobs(self, look: Look) -> None:
         """Wait until there may be a job, the time of a held one has come, or for LOOK seconds."""

@@ -14,7 +14,11 @@ from common.verdict.paper import pages_of
 
 
 class Move(NamedTuple):
-    """One line about a job: ``before`` is None where the journal begins with it, or accepts it."""
+    """One line about a job: ``before`` is None where the journal begins with it, or accepts it.
+
+    ``status`` is that with which the program ended that was to print it (minus the signal that
+    killed it), None where there was none.
+    """
 
     item: int
     before: Entry | None
@@ -23,6 +27,7 @@ class Move(NamedTuple):
     who: str
     why: str
     at: int
+    status: int | None = None
 
     @property
     def found(self) -> bool:
@@ -119,7 +124,7 @@ class Replay:
         source = str(line["from"])
         move = Move(
             after.item, parse(source), after, source, str(line["who"]), str(line["why"]),
-            int(line["at"]),
+            int(line["at"]), int(line["status"]) if "status" in line else None,
         )  # fmt: skip
         self.moves.append(move)
         self.ways.setdefault(move.item, []).append(move)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from common.kernel.spool import ABORTED, BY_HAND, CANCELED, FINAL, STATES
-from common.verdict.spool.replay import Replay
+from common.kernel.spool import ABORTED, BY_HAND, CANCELED, FAILED, FINAL, OK, STATES, STATUSES
+from common.verdict.spool.replay import Move, Replay
 from common.verdict.wording import many, were
 
 # So many jobs are named, and the others counted.
@@ -19,7 +19,8 @@ def summary(replay: Replay) -> dict[str, Any]:
 
     ``accepted`` in this run and ``found`` from earlier ones, ``states`` in the end, jobs that were
     ``printed_again`` and their ``extra_copies``, and how many were ``unaccepted``, as their senders
-    know; ``aborted`` and ``left`` are the jobs themselves.
+    know; ``aborted`` and ``left`` are the jobs themselves. ``filters``: how often the program that
+    was to print a job ended with each status (minus the signal that killed it).
     """
     found = [item for item in replay.ways if replay.found(item)]
     # Of a lost one the journal's last word is not true.
@@ -29,6 +30,8 @@ def summary(replay: Replay) -> dict[str, Any]:
     left = [item for item, state in states.items() if state not in FINAL]
     counts = Counter(states.values())
     unaccepted = _refusals(replay)
+    ends = {item: ends for item, way in replay.ways.items() if (ends := _ends(way))}
+    filters = Counter(status for each in ends.values() for status in each)
     return {
         "promise": replay.spool.address["promise"],
         "accepted": len(replay.ways) - len(found),
@@ -39,8 +42,10 @@ def summary(replay: Replay) -> dict[str, Any]:
         "unaccepted": sum(count for count, _ in unaccepted),
         "aborted": aborted,
         "left": left,
+        "filters": {str(status): filters[status] for status in sorted(filters)},
         "told": [*_unaccepted(replay, unaccepted), *_found(replay, found, states),
                  *_again(replay, again),
+                 *_filtered(replay, ends, filters),
                  *_aborted(replay, aborted), *_canceled(replay), *_left(replay, left, states)],
     }  # fmt: skip
 
@@ -95,6 +100,33 @@ def _canceled(replay: Replay) -> Iterable[str]:
     )
     if count:
         yield f"{many(count, 'job')} {were(count)} canceled by hand"
+
+
+def _ends(way: list[Move]) -> list[int]:
+    return [move.status for move in way if move.status is not None]
+
+
+def _filtered(replay: Replay, ends: dict[int, list[int]], filters: Counter[int]) -> Iterable[str]:
+    """Tell what the program said of the jobs that it was to print, and of which it was not 0."""
+    if not filters:
+        return
+    how = ", ".join(f"{_status(each)} {many(filters[each], 'time')}" for each in sorted(filters))
+    yield f"the filter of the printers ended {many(filters.total(), 'time')}: {how}"
+    said = {item: each for item, each in ends.items() if set(each) != {OK}}
+    if said:
+        shown = [
+            f"{replay.name(item)} ({', then '.join(map(str, each))})" for item, each in said.items()
+        ]
+        more = f" and {len(shown) - NAMED:,} more" if len(shown) > NAMED else ""
+        yield (
+            f"the filter ended with another status than 0 (ok) at {', '.join(shown[:NAMED])}{more}"
+        )
+
+
+def _status(status: int) -> str:
+    if status < 0:
+        return f"killed by signal {-status}"
+    return f"{status} ({STATUSES[status if status < len(STATUSES) else FAILED]})"
 
 
 def _left(replay: Replay, left: list[int], states: dict[int, str]) -> Iterable[str]:
