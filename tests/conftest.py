@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -39,8 +40,27 @@ def pytest_configure(config: pytest.Config) -> None:
     And what is to be compiled is, once, before any worker looks for it.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if compiled.COMPILER and not hasattr(config, "workerinput"):
+    if hasattr(config, "workerinput"):
+        _keep_to_itself()
+    elif compiled.COMPILER:
         compiled.build()
+
+
+def _keep_to_itself() -> None:
+    """Keep the pipes to and from xdist out of the hands of whoever is forked from this worker."""
+    # They are all the pipes that there are before anything was made.
+    pipes = [
+        int(path.name)
+        for path in Path("/proc/self/fd").iterdir()
+        if path.is_symlink() and int(path.name) > 2 and str(path.readlink()).startswith("pipe:")
+    ]
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+
+    def cut() -> None:
+        for fd in pipes:
+            os.dup2(null, fd, inheritable=False)
+
+    os.register_at_fork(after_in_child=cut)
 
 
 @pytest.fixture(autouse=True)
@@ -172,7 +192,8 @@ def fork() -> Iterator[Fork]:
         except BaseException:
             os.write(2, traceback.format_exc().encode())
         finally:
-            sys.stderr.flush()
+            with contextlib.suppress(BaseException):
+                sys.stderr.flush()
             os._exit(status)
 
     yield start

@@ -73,11 +73,22 @@ def _perform(
     writing: int,
     parent: int,
 ) -> None:
-    # In a child: never returns.
-    os.setsid()
-    libc.prctl_die_with_parent(signal.SIGKILL, parent)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
+    # In a child: never returns, not even where nobody hears it any more.
+    try:
+        os.setsid()
+        libc.prctl_die_with_parent(signal.SIGKILL, parent)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        said = _seen(experiment, systems, directory)
+        os.set_blocking(writing, True)
+        data = json.dumps(said, default=str).encode()
+        while data:
+            data = data[os.write(writing, data) :]
+    finally:
+        os._exit(0)
+
+
+def _seen(experiment: Experiment, systems: Mapping[str, System], directory: Path) -> dict[str, Any]:
     said: dict[str, Any] = {}
     try:
         ledger = Ledger.create(directory, scenario=experiment.name, run_dir=str(directory))
@@ -97,11 +108,7 @@ def _perform(
         said["error"] = f"{type(error).__name__}: {error}"
         if os.environ.get("LAB_DEBUG"):
             traceback.print_exc()
-    os.set_blocking(writing, True)
-    data = json.dumps(said, default=str).encode()
-    while data:
-        data = data[os.write(writing, data) :]
-    os._exit(0)
+    return said
 
 
 def _heard(reading: int, pid: int, end: float) -> bytes:

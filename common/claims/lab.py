@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import shutil
@@ -129,7 +130,8 @@ class Child:
             if os.environ.get("LAB_DEBUG"):
                 traceback.print_exc()
         finally:
-            sys.stdout.flush()
+            with contextlib.suppress(BaseException):
+                sys.stdout.flush()
             os._exit(status)
 
     def told(self, seconds: float = PATIENCE) -> str | None:
