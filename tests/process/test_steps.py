@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import time
 
@@ -15,17 +16,17 @@ def test_no_delay_means_no_hook() -> None:
     assert hook({}, random.Random(1)) is None
 
 
-def test_only_the_named_step_acts() -> None:
-    """A delay at one step leaves the others alone: only the named one burns processor time."""
+def test_only_the_named_step_acts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the named one looks at the clock, and goes on looking until its time is over."""
+    clock = itertools.count(step=100_000)
+    monkeypatch.setattr(time, "monotonic_ns", lambda: next(clock))
     at = hook({"write": {"spin_us": 2000}}, random.Random(1))
     assert at is not None
-    before = time.thread_time_ns()
-    for _ in range(50):
-        at("read")
-    reading = time.thread_time_ns() - before
+    at("read")
+    assert next(clock) == 0
     at("write")
-    assert time.thread_time_ns() - before - reading >= 500_000
-    assert reading < 50 * 2_000_000
+    # One look for the beginning, and one for each tenth of a millisecond from there.
+    assert next(clock) == 100_000 + 2_000_000 + 100_000
 
 
 def test_jitter_comes_from_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
