@@ -30,8 +30,9 @@ def usage() -> str:
     return "\n".join(lines)
 
 
-def _shipped(name: str) -> bool:
-    return (Path(__file__).resolve().parent / "configs" / f"{name}.yaml").is_file()
+def _shipped() -> list[str]:
+    configs = Path(__file__).resolve().parent / "configs"
+    return [str(path.relative_to(configs).with_suffix("")) for path in configs.rglob("*.yaml")]
 
 
 def main(words: list[str]) -> int:
@@ -40,13 +41,15 @@ def main(words: list[str]) -> int:
         print(usage())
         return 0 if words else 2
     verb, rest = (words[0], words[1:]) if words[0] in VERBS else ("run", words)
-    if words[0] not in VERBS and not (words[0].endswith((".yaml", ".yml")) or _shipped(words[0])):
-        print(
-            f"run.py: {words[0]!r} is neither a verb nor a scenario "
-            f"({kinds.nearest(words[0], VERBS)})",
-            file=sys.stderr,
-        )
-        return 2
+    if words[0] not in VERBS and not words[0].endswith((".yaml", ".yml")):
+        shipped = _shipped()
+        if words[0] not in shipped:
+            print(
+                f"run.py: {words[0]!r} is neither a verb nor a scenario "
+                f"({kinds.nearest(words[0], VERBS, shipped)})",
+                file=sys.stderr,
+            )
+            return 2
     try:
         module = importlib.import_module(VERBS[verb])
         parser = argparse.ArgumentParser(prog=f"run.py {verb}", description=module.__doc__)

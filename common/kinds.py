@@ -36,13 +36,17 @@ def about(module: ModuleType) -> str:
     return (module.__doc__ or "").strip().split("\n\n")[0].replace("\n", " ")
 
 
-def nearest(word: str, words: Iterable[str]) -> str:
-    """Return a hint naming the word of ``words`` that ``word`` was probably meant to be."""
+def nearest(word: str, words: Iterable[str], also: Iterable[str] = ()) -> str:
+    """Return a hint naming the word of ``words`` that ``word`` was probably meant to be.
+
+    ``also`` are paths that it may have meant, whole or by their last part; they are not listed.
+    """
     choices = list(words)
-    close = difflib.get_close_matches(word.lower(), [choice.lower() for choice in choices], n=1)
+    spelt = {path.rpartition("/")[2].lower(): path for path in also}
+    spelt |= {choice.lower(): choice for choice in [*also, *choices]}
+    close = difflib.get_close_matches(word.lower(), spelt, n=1)
     if close:
-        meant = next(choice for choice in choices if choice.lower() == close[0])
-        return f"did you mean {meant!r}?"
+        return f"did you mean {spelt[close[0]]!r}?"
     return "one of: " + ", ".join(choices) if choices else ""
 
 

@@ -1,7 +1,7 @@
 """The structured log: life-cycle events and findings; narration, never evidence.
 
-JSON lines in the run directory, each on disk when its event has happened; on a terminal structlog
-tells people the same events.
+JSON lines in the run directory, each in the file when its event has happened; on a terminal
+structlog tells people the same events.
 """
 
 from __future__ import annotations

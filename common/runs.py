@@ -153,17 +153,23 @@ def find(out: Path, name: str, variant: str | None = None) -> Path:
     )
 
 
-def _latest(directory: Path, variant: str) -> Path:
-    variants = []
+def by_variant(directory: Path) -> dict[str, Path]:
+    """Return the latest run of each variant of a scenario, whose runs lie in ``directory``."""
+    found: dict[str, Path] = {}
     # A run is named by its time, so the last in order is the latest; before it goes what the link
     # means, which may be the worst of many.
     stored = sorted(directory.glob("*Z-*/plan.json"), reverse=True)
     for plan in (directory / "latest/plan.json", *stored):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            variants.append(json.loads(plan.read_text())["variant"])
-            if variants[-1] == variant:
-                return plan.parent.resolve()
-    known = ", ".join(dict.fromkeys(map(str, variants)))
+            found.setdefault(str(json.loads(plan.read_text())["variant"]), plan.parent.resolve())
+    return found
+
+
+def _latest(directory: Path, variant: str) -> Path:
+    variants = by_variant(directory)
+    if variant in variants:
+        return variants[variant]
+    known = ", ".join(variants)
     raise StoredRunError(
         f"no run of the variant {variant} is stored in {directory}",
         f"there are runs of {known}" if known else "run it first",

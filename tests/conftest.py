@@ -49,16 +49,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def _keep_to_itself() -> None:
     """Keep the pipes to and from xdist out of the hands of whoever is forked from this worker."""
     # They are all the pipes that there are before anything was made.
-    pipes = [
-        int(path.name)
+    pipes = {
+        int(path.name): path.stat().st_ino
         for path in Path("/proc/self/fd").iterdir()
         if path.is_symlink() and int(path.name) > 2 and str(path.readlink()).startswith("pipe:")
-    ]
+    }
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     def cut() -> None:
-        for fd in pipes:
-            os.dup2(null, fd, inheritable=False)
+        # In each child of a child, too: there their numbers may be those of others.
+        for fd, inode in pipes.items():
+            with contextlib.suppress(OSError):
+                if os.fstat(fd).st_ino == inode:
+                    os.dup2(null, fd, inheritable=False)
 
     os.register_at_fork(after_in_child=cut)
 

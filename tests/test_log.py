@@ -1,4 +1,4 @@
-"""The log of a run: every event is on disk when it has happened, in lines that nothing tears."""
+"""The log of a run: every event is in it when it has happened, in lines that nothing tears."""
 
 from __future__ import annotations
 

@@ -224,7 +224,7 @@ class _Judging:
             seen.lost = 1.0
         count = len(item.tokens)
         right = f"{count - len(seen.losses)} of {many(count, 'schedule')}"
-        seen.said = f"{right} came out as they must"
+        seen.said = f"{right} came out right"
         told = [each for each in kept_out if each]
         if told and not seen.losses:
             seen.said += f"; in {len(told)} a process was kept out: {told[0]}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # More outcomes than this are counted together.
 SHOWN = 12
+LAUNCHER = str(Path(__file__).resolve().parents[2] / "run.py")
 
 
 def exploration_document(explored: Explored, run_dir: Path) -> dict[str, Any]:
@@ -98,7 +99,7 @@ def _changed(
 
 def command(verb: str, source: str, settings: Sequence[str] = (), **options: object) -> str:
     """Return a command line to paste into a shell; options that are None are left out."""
-    words = [_interpreter(), "run.py", verb, source]
+    words = [_named(sys.executable), _named(LAUNCHER), verb, source]
     for setting in settings:
         words += ["--set", setting]
     for name, value in options.items():
@@ -107,10 +108,10 @@ def command(verb: str, source: str, settings: Sequence[str] = (), **options: obj
     return shlex.join(words)
 
 
-def _interpreter() -> str:
-    """Return this Python as a user here would name it."""
-    here = os.path.relpath(sys.executable)
-    return sys.executable if here.startswith("..") else here
+def _named(path: str) -> str:
+    """Return a path as a user here would name it."""
+    here = os.path.relpath(path)
+    return path if here.startswith("..") else here
 
 
 def exploration_text(document: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from common.scenario.faults import HARMLESS
 from common.verdict.finding import FAILURES
 from common.verdict.promise import promise
+from common.verdict.wording import many
 
 Document = dict[str, Any]
 
@@ -90,7 +91,7 @@ def run_text(document: Document) -> str:
     if longest:
         lines.append(
             f"  longest     {longest['process']} waited {number(longest['wait_s'] * 1e3, 3)} ms "
-            f"for {longest['lock']}; others got it {number(longest['overtaken'])} times meanwhile"
+            f"for {longest['lock']}; others got it {many(longest['overtaken'], 'time')} meanwhile"
         )
     if document["interrupted"]:
         lines.insert(

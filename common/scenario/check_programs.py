@@ -33,7 +33,7 @@ def check(
                 reason = "says how a program takes part, and no program is named"
                 reading.complain((*path, "level"), reason, "add command: ./PROGRAM", at_key=True)
             continue
-        _check_entry(values, group, path, reading)
+        _check_entry(group, path, reading)
         _check_steps(values, group, members, path, reading)
         _check_reach(values, group, path, reading)
         if group.plain and layout is not None and reading.sound():
@@ -41,7 +41,7 @@ def check(
     _check_makers(values, members, reading)
 
 
-def _check_entry(values: Values, group: Group, path: Path, reading: Reading) -> None:
+def _check_entry(group: Group, path: Path, reading: Reading) -> None:
     common = group.chosen.common
     if "spawn" in common:
         reason = "a program is started by exec, whatever else is"

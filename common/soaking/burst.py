@@ -99,7 +99,6 @@ def _start(
     directory: Path, words: Sequence[str], reading: int, writing: int
 ) -> subprocess.Popen[bytes]:
     directory.mkdir()
-
     launcher = os.getpid()
 
     def prepare() -> None:

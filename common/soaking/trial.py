@@ -95,12 +95,10 @@ class Trial:
     def _start(self) -> subprocess.Popen[bytes]:
         words = [sys.executable, str(LAUNCHER), *self.draft.words()]
         words += ["--out", str(self.directory / "out"), "--json"]
-        core = min(os.sched_getaffinity(0))
-
-        ours = os.getpid()
+        core, launcher = min(os.sched_getaffinity(0)), os.getpid()
 
         def prepare() -> None:
-            libc.prctl_die_with_parent(signal.SIGKILL, ours)
+            libc.prctl_die_with_parent(signal.SIGKILL, launcher)
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
             if self.draft.one_core:
                 os.sched_setaffinity(0, {core})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import shutil
 import textwrap
@@ -69,7 +70,20 @@ def explain(
             for at, finding in enumerate(verdict.findings, start=1)
             if only in (None, at)
         ],
+        "elsewhere": {} if count else _elsewhere(run_dir),
     }
+
+
+def _elsewhere(run_dir: Path) -> dict[str, list[str]]:
+    """Return what the latest runs of the scenario's variants found, by variant: kinds of it."""
+    found = {}
+    for variant, stored in runs.by_variant(run_dir.parent).items():
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            verdict = json.loads((stored / "verdict.json").read_text())
+            kinds = [str(finding["kind"]) for finding in verdict["findings"]]
+            if kinds:
+                found[variant] = kinds
+    return found
 
 
 def explanation_text(document: dict[str, Any]) -> str:
@@ -88,7 +102,8 @@ def explanation_text(document: dict[str, Any]) -> str:
     if not document["findings"]:
         reason = "no two processes did each other harm" if document["verdict"] == "valid" else ""
         lines += ["", wrapped(f"Nothing was found{': ' + reason if reason else ''}.", "  ")]
-        lines.append(wrapped("This run is of the variant above; --variant tells of another.", "  "))
+        for variant, kinds in document["elsewhere"].items():
+            lines.append(wrapped(f"--variant {variant} has {', '.join(kinds)}.", "  "))
     lines += [wrapped(f"{paint('undecided')}: {doubt}", "  ") for doubt in document["doubts"]]
     return "\n".join(lines)
 

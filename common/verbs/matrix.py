@@ -33,10 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--only", default="", metavar="A,B", help="only these kinds, or these columns"
     )
-    parser.add_argument(
-        "--out", type=Path, default=runs.OUT, metavar="DIR",
-        help="where runs are stored (default: %(default)s)",
-    )  # fmt: skip
+    runs.add_out(parser)
     parser.add_argument(
         "--seed", type=int, metavar="N", help="repeat a run's random choices (default: drawn)"
     )

@@ -112,7 +112,11 @@ def reason(case: Case, one: int, other: int) -> str:
 def _dropped(case: Case, one: int, other: int) -> str:
     bare = [at for at in (one, other) if _held(case, at)[1] == record.NO_LOCK]
     if len(bare) == 2:
-        return "neither takes the lock"
+        early = [case.process(at) for at in bare if _held(case, at)[0] != record.NO_LOCK]
+        if not early:
+            return "neither takes the lock"
+        gives = "gives" if len(early) == 1 else "both give"
+        return f"{' and '.join(early)} {gives} the lock back before the write"
     keeper = other if bare == [one] else one
     lock = lock_name(case, _held(case, keeper)[1])
     return f"{case.process(bare[0])} goes in without {lock}, which {case.process(keeper)} takes"

@@ -135,8 +135,12 @@ static inline int lab_try(struct lab_lock *lock, double seconds)
         lock->fd = open(lock->path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (lock->fd < 0)
             return errno == EEXIST ? EAGAIN : errno;
-        if (dprintf(lock->fd, "%ld", (long)getpid()) < 0)
-            return errno;
+        if (dprintf(lock->fd, "%ld", (long)getpid()) < 0) { /* a full disk: nobody has it */
+            error = errno;
+            close(lock->fd);
+            unlink(lock->path);
+            return error;
+        }
     }
     return 0;
 }

@@ -81,7 +81,7 @@ struct lab {
     int begun, code, refused, steps;
     long row, cell;
     double item, asked, entered, left, checked, rate, read, written;
-    int held_first, held_last;
+    int held_first, held_last, stored; /* stored: its write is done */
     struct lab_half { int code; long row, cell; } second; /* code 0: there is none */
     double half; /* what the kind of its record adds where it is the second half */
 

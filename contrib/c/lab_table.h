@@ -101,14 +101,20 @@ static inline void lab_frame(struct lab *lab, int before)
 }
 
 /* One cell, whole: an aligned load or store of 8 bytes, or a call where the table is a plain file. */
-static inline double lab_load(struct lab *lab, const double *cell)
+static inline double lab_value_of(struct lab *lab, const double *cell)
 {
     double value = 0;
-    lab_frame(lab, 1);
     if (lab->file < 0)
         value = *(const volatile double *)cell;
     else if (pread(lab->file, &value, sizeof value, (const char *)cell - (char *)lab->table) != 8)
         lab_fail(lab, "ObjectVanished", "the table was cut");
+    return value;
+}
+
+static inline double lab_load(struct lab *lab, const double *cell)
+{
+    lab_frame(lab, 1);
+    double value = lab_value_of(lab, cell);
     lab_frame(lab, 0);
     return value;
 }

@@ -12,7 +12,7 @@ static inline void lab_begin(struct lab *lab, int code, struct Currency *row, do
     lab->code = code;
     lab->row = row - lab->table;
     lab_cell_name(lab, &row->sell);
-    lab->refused = lab->steps = lab->held_first = lab->held_last = 0;
+    lab->refused = lab->steps = lab->held_first = lab->held_last = lab->stored = 0;
     lab->asked = lab->entered = lab->left = 0;
     lab->checked = lab->rate = lab->read = lab->written = 0;
     lab->second.code = 0;
@@ -92,7 +92,10 @@ static inline double lab_check(struct lab *lab, const double *cell)
 
 static inline double lab_rate(struct lab *lab, const double *cell)
 {
-    return lab->rate = lab_load(lab, cell);
+    /* After the write and the release it is no part of what the lock guards: which lock was held at
+       the write is told of the write. */
+    int over = lab->stored && !lab_lock_of(lab)->held;
+    return lab->rate = over ? lab_value_of(lab, cell) : lab_load(lab, cell);
 }
 
 static inline double lab_read(struct lab *lab, const double *cell)
@@ -108,6 +111,7 @@ static inline void lab_write(struct lab *lab, double *cell, double value)
     lab_say_intent(lab, cell, value); /* before the first change, and so before this step */
     lab_stand_in(lab, "write", &touch);
     lab_store(lab, cell, lab->written = value);
+    lab->stored = 1;
     lab_commit(lab);
 }
 
@@ -141,7 +145,7 @@ static inline int lab_end(struct lab *lab)
         lab->row = lab->second.row;
         lab->cell = lab->second.cell;
         lab->half = LAB_SECOND_HALF;
-        lab->second.code = lab->refused = lab->held_first = lab->held_last = 0;
+        lab->second.code = lab->refused = lab->held_first = lab->held_last = lab->stored = 0;
         lab->left = lab->checked = lab->rate = lab->read = lab->written = 0;
         lab->entered = lab_now();
     }

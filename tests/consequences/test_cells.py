@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def test_what_belongs_to_whom_is_seen_at_a_fork_and_at_a_reopening(tmp_path: Pat
         ("flock", "forked"): "kept", ("flock", "reopened"): "kept",
         ("record_lock", "forked"): "freed", ("record_lock", "reopened"): "LOST",
     }  # fmt: skip
-    assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
+    assert as_promised(cells)
 
 
 def test_a_lock_that_is_freed_does_not_mend_the_table(tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_a_lock_that_is_freed_does_not_mend_the_table(tmp_path: Path) -> None:
     cells = measured(tmp_path, "crashes", "between", "between_intent", "record_lock")
     words = {column: cell["word"].split(",")[0] for (_, column), cell in cells.items()}
     assert words == {"between": "BROKEN", "between_intent": "undone"}
-    assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
+    assert as_promised(cells)
 
 
 def test_who_stands_outside_a_lock_keeps_nobody_and_who_is_slow_inside_does(tmp_path: Path) -> None:
@@ -88,7 +89,8 @@ def test_who_stands_outside_a_lock_keeps_nobody_and_who_is_slow_inside_does(tmp_
     assert words.pop(("none", "outside")).startswith("goes on")
     for column in ("slow", "storm"):
         assert words["none", column] == "no lock"
-        assert words["posix_sem", column].startswith("kept 2")
+        # That it was kept as long as the fault lasts is what the word says; no time is compared.
+        assert words["posix_sem", column].startswith("kept ")
     assert as_promised(cells)
 
 
@@ -132,7 +134,7 @@ def test_half_a_message_is_cut_on_a_stream_and_on_no_queue(tmp_path: Path) -> No
     cells = measured(tmp_path, "channels", "sending", "unix_stream", "unix_seqpacket")
     assert cells["unix_stream", "sending"]["word"].endswith("cut 1")
     assert "cut" not in cells["unix_seqpacket", "sending"]["word"]
-    assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
+    assert as_promised(cells)
 
 
 def test_who_does_not_wait_for_room_is_refused_and_nothing_of_it_arrives(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_who_does_not_wait_for_room_is_refused_and_nothing_of_it_arrives(tmp_pat
     assert words == {"sysv_queue": "refused", "unix_stream": "begun", "udp": "never"}
     assert "and nothing of another" in cells["sysv_queue", "full"]["sentence"]
     assert "none cut" in cells["unix_stream", "full"]["sentence"]
-    assert all(cell["as_expected"] and not cell["differs"] for cell in cells.values())
+    assert as_promised(cells)
 
 
 def test_who_waits_after_a_refusal_has_not_begun_a_message(tmp_path: Path) -> None:
@@ -175,7 +177,7 @@ def test_a_mapped_file_that_is_cut_kills_and_a_plain_one_tells(tmp_path: Path) -
         "mmap_file": "SIGBUS", "posix_shm": "SIGBUS", "plain_file": "told", "sysv_shm": "-",
     }  # fmt: skip
     # With the time until both had died of it.
-    assert "ms, missed" in cells["mmap_file", "cut"]["word"]
+    assert re.fullmatch(r"SIGBUS [0-9.]+ m?s, missed", cells["mmap_file", "cut"]["word"])
     assert "keeps its size" in cells["sysv_shm", "cut"]["why"]
 
 

@@ -59,7 +59,7 @@ def test_a_dead_receiver_is_told_by_a_pipe_and_never_by_a_queue(tmp_path: Path) 
     assert words["pipe", "gone"][0] == "told"
     assert words["sysv_queue", "gone"][0] == "vain"
     # A time, and the unit: it waited to its deadline of a second.
-    assert (words["sysv_queue", "gone"][2], words["pipe", "gone"][2]) == ("s,", "ms,")
+    assert words["sysv_queue", "gone"][2] == "s,"
     for row in ("pipe", "sysv_queue"):
         assert cells[row, "taken"]["word"] == "LOST 1 of 3, never told"
     assert as_promised(cells)

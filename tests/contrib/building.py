@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.launching import launch
+from tests.compiled import COMPILER, CONTRIB
+from tests.launching import SECONDS, launch
 
 
 def theirs(program: Path, role: str = "trader", **options: object) -> dict[str, object]:
@@ -32,6 +34,18 @@ def scenario(directory: Path, *groups: dict[str, object], **parts: object) -> st
     # JSON is YAML.
     path.write_text(json.dumps(body))
     return str(path)
+
+
+def compiled(directory: Path, name: str, text: str) -> Path:
+    """Compile a program that includes lab.h, each warning an error; returns it."""
+    source, program = directory / f"{name}.c", directory / name
+    source.write_text(text)
+    subprocess.run(
+        [COMPILER or "cc", "-Wall", "-Wextra", "-Werror", "-I", CONTRIB / "c", "-o", program,
+         source, "-pthread", "-lrt"],
+        check=True, timeout=SECONDS,
+    )  # fmt: skip
+    return program
 
 
 def run(path: str, out: Path, *words: str) -> dict[str, Any]:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.compiled import CONTRIB, needs_compiler
-from tests.contrib.building import ONE_PURCHASE, harm, ours, process, run, scenario, theirs, walk
+from tests.compiled import needs_compiler
+from tests.contrib.building import (
+    ONE_PURCHASE,
+    compiled,
+    harm,
+    ours,
+    process,
+    run,
+    scenario,
+    theirs,
+    walk,
+)
 
 pytestmark = needs_compiler
 
@@ -155,13 +164,7 @@ int main(void) { struct lab lab; lab_open(&lab); return lab_run(&lab, work); }
 
 def test_a_second_change_must_be_said_before_the_first(tmp_path: Path) -> None:
     """Nobody could finish what was never said: the second lab_write names the mend."""
-    (tmp_path / "forgets.c").write_text(FORGETS)
-    subprocess.run(
-        ["cc", "-Wall", "-Werror", "-I", CONTRIB / "c", "-o", tmp_path / "forgets",
-         tmp_path / "forgets.c", "-pthread", "-lrt"],
-        check=True, timeout=60,
-    )  # fmt: skip
-    path = scenario(tmp_path, theirs(tmp_path / "forgets"), table=table())
+    path = scenario(tmp_path, theirs(compiled(tmp_path, "forgets", FORGETS)), table=table())
     document = run(path, tmp_path)
     error = process(document, "theirs-0")["error"]
     assert error["message"].startswith("EURO.stock: this table has recovery: say every change")

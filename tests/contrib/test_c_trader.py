@@ -10,6 +10,7 @@ import pytest
 from tests.compiled import CONTRIB, needs_compiler
 from tests.contrib.building import (
     ONE_PURCHASE,
+    compiled,
     exact,
     harm,
     ours,
@@ -108,6 +109,37 @@ def test_the_lock_only_around_the_write_is_seen(programs: Path, tmp_path: Path) 
     )  # fmt: skip
     (finding,) = [f for f in run(path, tmp_path)["findings"] if f["kind"] == "data_race"]
     assert "no lock when it read and the table's lock when it wrote" in finding["explanation"]
+
+
+LATE = """
+#include "lab.h"
+static void work(struct lab *lab)
+{
+    struct Currency *c = &lab_table(lab)[DOLLAR];
+    double balance = 1000, amount = lab_amount(lab, 10);
+    lab_begin(lab, LAB_SELL, c, amount);
+    if (lab_acquire(lab))
+        return;
+    if (lab_check(lab, &c->stock) < amount)
+        lab_refuse(lab);
+    lab_write(lab, &c->stock, lab_read(lab, &c->stock) - amount);
+    lab_release(lab);
+    balance += amount * lab_rate(lab, &c->sell);
+    lab_end(lab);
+    lab_report(lab, "balance", balance);
+    lab_count(lab, "done", 1);
+}
+int main(void) { struct lab lab; lab_open(&lab); return lab_run(&lab, work); }
+"""
+
+
+def test_a_rate_that_is_read_after_the_release_makes_no_race_of_the_write(tmp_path: Path) -> None:
+    """Which lock it held is told of its last access to the stock, and that was inside."""
+    path = scenario(
+        tmp_path, theirs(compiled(tmp_path, "late", LATE), count=2),
+        table={"store": "sysv_shm", "lock": "sysv_sem"},
+    )  # fmt: skip
+    assert harm(walk(path, tmp_path)) == (2, {})
 
 
 def test_its_history_survives_kill_9(programs: Path, tmp_path: Path) -> None:
@@ -221,7 +253,7 @@ def test_asked_to_end_while_it_waits_it_trades_once_more(programs: Path, tmp_pat
     assert process(document, "theirs-0")["summary"]["done"] == 1
 
 
-def test_alone_it_trades_on_a_table_by_key(programs: Path, tmp_path: Path) -> None:
+def test_alone_it_trades_on_a_table_by_key(programs: Path) -> None:
     """Without the lab the same program says that there is no table at the lecture's key."""
     done = subprocess.run(
         [programs / "trader"], capture_output=True, text=True, timeout=60, check=False,
@@ -231,7 +263,7 @@ def test_alone_it_trades_on_a_table_by_key(programs: Path, tmp_path: Path) -> No
     assert "the table: shared memory 0x4c000001: No such file or directory" in done.stderr
 
 
-def test_the_header_needs_no_option(programs: Path, tmp_path: Path) -> None:
+def test_the_header_needs_no_option(tmp_path: Path) -> None:
     """A program that includes it is compiled as strict C99, with every warning an error."""
     done = subprocess.run(
         ["cc", "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O2",
@@ -258,14 +290,8 @@ int main(void) { struct lab lab; lab_open(&lab); return lab_run(&lab, work); }
 
 def test_what_was_written_in_the_middle_of_a_crash_is_explained(tmp_path: Path) -> None:
     """Three crash after their write, one after the other: no other program is suspected."""
-    (tmp_path / "dies.c").write_text(DIES)
-    subprocess.run(
-        ["cc", "-Wall", "-Werror", "-I", CONTRIB / "c", "-o", tmp_path / "dies",
-         tmp_path / "dies.c", "-pthread", "-lrt"],
-        check=True, timeout=60,
-    )  # fmt: skip
     path = scenario(
-        tmp_path, theirs(tmp_path / "dies", operations=1, count=3),
+        tmp_path, theirs(compiled(tmp_path, "dies", DIES), operations=1, count=3),
         table={"store": "sysv_shm", "lock": {"kind": "sysv_sem", "undo": True}},
     )  # fmt: skip
     document = run(path, tmp_path)

@@ -13,6 +13,7 @@ from common import names
 from tests.compiled import CONTRIB, needs_compiler
 from tests.contrib.building import (
     ONE_PURCHASE,
+    compiled,
     exact,
     harm,
     ours,
@@ -110,12 +111,7 @@ def test_the_programs_of_the_page(tmp_path: Path) -> None:
     text = (ROOT / "docs/programs.md").read_text()
     plain, recorded = re.findall(r"```c\n(.*?)```", text, re.DOTALL)
     for name, body in (("plain", plain), ("recorded", recorded)):
-        (tmp_path / f"{name}.c").write_text(body)
-        subprocess.run(
-            ["cc", "-Wall", "-Wextra", "-Werror", "-I", CONTRIB / "c", "-o", tmp_path / name,
-             tmp_path / f"{name}.c", "-pthread", "-lrt"],
-            check=True, timeout=60,
-        )  # fmt: skip
+        compiled(tmp_path, name, body)
     path = scenario(
         tmp_path,
         {"role": "teller", "name": "theirs", "lines": ["buy EURO 10"],

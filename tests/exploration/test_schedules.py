@@ -52,8 +52,11 @@ processes:
 def pasted(out: str, verb: str, *more: str) -> Finished:
     """Run the first command line that ``out`` gives for ``verb``, as a shell would read it."""
     line = next(line for line in out.splitlines() if f"run.py {verb} " in line)
-    words = shlex.split(line[line.index("run.py ") + len("run.py ") :])
-    return launch(*words, *more)
+    words = shlex.split(line)
+    at = next(at for at, word in enumerate(words) if word.endswith("run.py"))
+    # As it stands there it must be found from here, wherever the launcher lies.
+    assert Path(words[at]).resolve() == ROOT / "run.py"
+    return launch(*words[at + 1 :], *more)
 
 
 def test_a_lock_given_twice_is_seen_through(tmp_path: Path) -> None:
@@ -132,6 +135,16 @@ def test_printed_commands_can_be_pasted(tmp_path: Path) -> None:
     assert "5 of an unknown number" in begun.out
     assert "all 20 interleavings were walked" in pasted(begun.out, "explore", *out).out
     assert "lost_update" in pasted(begun.out, "run", *out).out
+
+
+def test_a_command_is_found_from_another_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever works beside the lab, and not in it, can paste what it prints, too."""
+    monkeypatch.chdir(tmp_path)
+    out = ("--out", str(tmp_path))
+    done = launch("explore", BUYS, "--variant", "unlocked", *out)
+    assert "lost_update" in pasted(done.out, "run", *out).out
 
 
 def test_a_game_left_early_can_be_played_again(tmp_path: Path) -> None:

@@ -147,9 +147,7 @@ def test_two_that_may_have_had_it_are_both_named(made: Made) -> None:
     assert "; p-1 (pid 102," in said
 
 
-def test_garbage_and_a_history_that_is_not_there_are_nobodys_lock(
-    made: Made, tmp_path: Path
-) -> None:
+def test_garbage_and_a_history_that_is_not_there_are_nobodys_lock(made: Made) -> None:
     """A program that is not ours may write anything, or end before its first line."""
     strange, early = made((BEFORE, AFTER)), made()
     with strange.record.open("r+b") as file:

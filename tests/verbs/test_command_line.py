@@ -251,6 +251,20 @@ def test_the_schema_file_is_the_generated_one() -> None:
     assert (CONFIGS / "schema.json").read_text() == launch("schema").out
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("exlore", "explore"), ("exchange/lost_updat", "exchange/lost_update"),
+        ("lost_update", "exchange/lost_update"), ("spooler/spool_filte", "spooler/spool_filter"),
+    ],
+)  # fmt: skip
+def test_a_word_that_is_neither_verb_nor_scenario_gets_the_nearest(word: str, meant: str) -> None:
+    """A usage error; a scenario is known by its last name, too."""
+    done = launch(word)
+    assert (done.status, done.out) == (2, "")
+    assert f"did you mean {meant!r}?" in done.err
+
+
 def test_help_lists_the_verbs() -> None:
     """``--help`` names every verb with its sentence; no words at all are a usage error."""
     out = launch("--help").out

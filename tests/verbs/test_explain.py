@@ -378,4 +378,6 @@ def test_json_is_one_document(tmp_path: Path) -> None:
     """Verdict, doubts and findings, nothing else on standard output."""
     lost(tmp_path / "run")
     document = json.loads(launch("explain", str(tmp_path / "run"), "--json").out)
-    assert set(document) == {"scenario", "variant", "run_dir", "verdict", "doubts", "findings"}
+    assert set(document) == {
+        "scenario", "variant", "run_dir", "verdict", "doubts", "findings", "elsewhere",
+    }  # fmt: skip

@@ -12,6 +12,7 @@ import run
 from common import runs
 from common.errors import UsageError
 from common.history import store
+from common.verbs import explain
 from tests.report.pages import lost
 
 VERBS = ("check", "explain", "report", "trace")
@@ -33,6 +34,25 @@ def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return what a command line prints of a run, whatever it thinks of it."""
     run.main(list(words))
     return capsys.readouterr().out
+
+
+def test_where_nothing_was_found_it_is_said_where_something_was(
+    out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After `compare` the latest run is of the last variant, which is often the locked one."""
+    for number, kinds in ((0, ["torn_read"]), (1, ["lost_update", "data_race"]), (2, [])):
+        verdict = {"findings": [{"kind": kind} for kind in kinds]}
+        directory = out / f"desk/20260101T00000{number}.000000Z-1"
+        (directory / "verdict.json").write_text(json.dumps(verdict))
+    assert explain._elsewhere(out / "desk/20260101T000002.000000Z-1") == {
+        "unlocked": ["lost_update", "data_race"]
+    }
+    document = json.loads(told(capsys, "explain", "desk", "--out", str(out), "--json"))
+    assert document["elsewhere"] == {}
+    text = explain.explanation_text(
+        document | {"findings": [], "elsewhere": {"unlocked": ["lost_update", "data_race"]}}
+    )
+    assert "--variant unlocked has lost_update, data_race." in text
 
 
 @pytest.mark.parametrize(("asked", "number"), [("unlocked", 1), ("locked", 2), (None, 2)])

@@ -197,7 +197,7 @@ def _differs(row: Row, column: Column, case: Case, count: Count) -> str:
             return f"who does not wait was kept {reading.time(refusing(refused))} each time"
         if facts.bounded and (count.lost or count.cut):
             return "what it refused, or a part of it, was in it all the same"
-    if column.name in ("putting", "getting") and _shared(module):
+    if column.name in ("putting", "getting"):
         stuck = _FOR_EVER in _leaves(column, facts)
         if stuck is not (count.hung or count.vain):
             return f"it says: {_leaves(column, facts)}"

@@ -117,7 +117,7 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     came = _outcome(case, column, struck)
     word, told = _words(case, column, came)
     who = _who(row, case, struck, came)
-    whole = _table(case, document)
+    whole = _table(document)
     sentence = " ".join(filter(None, (f"{row.label}: {column.what}; {told}.", who, whole)))
     differs = _differs(row, column, came)
     if column.name == "storm" and came.how == "kept" and not _interrupted(case):
@@ -238,7 +238,7 @@ def _told(row: Row, case: Case, struck: dict[str, Any]) -> Seen:
     return Seen(word, f"{row.label}: {clause}.", differs)
 
 
-def _table(case: Case, document: dict[str, Any]) -> str:
+def _table(document: dict[str, Any]) -> str:
     broken = {"lost_update", "negative_stock", "torn_read"} & reading.found(document)
     missing = document["measures"].get("missing", {})
     if broken or any(missing.values()):

@@ -75,7 +75,7 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     if not told:
         return Seen("never struck", "The fault never struck.", "it did not happen")
     if column.name == "launcher":
-        return _again(row, column, case, document)
+        return _again(row, column, document)
     spool, lost = document["measures"]["spool"], _lost(document)
     states, again = spool["states"], int(spool["extra_copies"])
     accepted = int(spool["accepted"])
@@ -92,7 +92,7 @@ def see(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
     return Seen(", ".join([*words, after]), sentence, _differs(row, column, states, again, lost))
 
 
-def _again(row: Row, column: Column, case: Case, document: dict[str, Any]) -> Seen:
+def _again(row: Row, column: Column, document: dict[str, Any]) -> Seen:
     """Return what the next run made of the jobs that it found."""
     spool, lost = document["measures"]["spool"], _lost(document)
     found, aborted = int(spool["found"]), len(spool["aborted"])

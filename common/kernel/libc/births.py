@@ -10,7 +10,7 @@ _AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME = -100, 0x100, 0x800
 # struct statx (statx(2)): 256 bytes, what is filled in first, the birth at 80.
 _SIZE, _BIRTH = 256, 80
 
-_statx = getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
+_statx = getattr(ctypes.CDLL(None), "statx", None)
 if _statx is not None:
     _statx.argtypes = (
         ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_char_p,

@@ -121,7 +121,10 @@ class Spool(Moves):
             self.door(JOBS, shut=True)
             return Look(None, due, others)
 
-    def finish(self, entry: Entry, state: str, why: str, **changes: Any) -> Entry | None:
+    def finish(
+        self, entry: Entry, state: str, why: str, *,
+        back_off: float = 0.0, last: bool = False, status: int | None = None, **changes: Any,
+    ) -> Entry | None:  # fmt: skip
         """Move a job on that this printer has; None when somebody canceled it meanwhile.
 
         ``back_off`` (s) holds it for a time only; ``last`` puts it behind all others; ``status``,
@@ -130,8 +133,6 @@ class Spool(Moves):
         with self.holding():
             if not self.has(entry):
                 return None
-            back_off, last = changes.pop("back_off", 0.0), changes.pop("last", False)
-            status = changes.pop("status", None)
             facts = None if status is None else {"status": status}
             if back_off:
                 changes["tail"] = str(time.monotonic_ns() + round(back_off * 1e9))
