@@ -19,6 +19,9 @@ needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C comp
 
 def build() -> None:
     """Build what has changed; two builds at once do no harm (contrib/Makefile)."""
-    subprocess.run(
-        ["make", "-s", "-C", str(CONTRIB)], check=True, timeout=SECONDS, stdout=subprocess.DEVNULL
-    )
+    done = subprocess.run(
+        ["make", "-s", "-C", str(CONTRIB)],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        pytest.exit(f"the programs of contrib/ cannot be built:\n{done.stderr}", done.returncode)

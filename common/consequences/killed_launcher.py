@@ -14,6 +14,7 @@ from typing import Any
 
 from common import pipeline
 from common.errors import MachineError
+from common.kernel import libc
 from common.scenario.plan import Plan
 from common.system import System
 
@@ -23,9 +24,10 @@ def perform(plan: Plan, systems: Mapping[str, System], out: Path) -> dict[str, A
 
     Raises ``MachineError`` where the first launcher came to its end.
     """
+    parent = os.getpid()
     pid = os.fork()
     if not pid:
-        _run_and_die(plan, systems, out)
+        _run_and_die(plan, systems, out, parent)
     _, status = os.waitpid(pid, 0)
     if os.waitstatus_to_exitcode(status) != -signal.SIGKILL:
         raise MachineError(
@@ -35,7 +37,7 @@ def perform(plan: Plan, systems: Mapping[str, System], out: Path) -> dict[str, A
     return pipeline.perform(plan, systems, out)
 
 
-def _run_and_die(plan: Plan, systems: Mapping[str, System], out: Path) -> None:
+def _run_and_die(plan: Plan, systems: Mapping[str, System], out: Path, parent: int) -> None:
     last = plan.faults[-1]
 
     def listen(event: str, **facts: Any) -> None:
@@ -43,6 +45,7 @@ def _run_and_die(plan: Plan, systems: Mapping[str, System], out: Path) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     try:
+        libc.prctl_die_with_parent(signal.SIGTERM, parent)
         pipeline.perform(plan, systems, out, progress=listen)
     finally:
         os._exit(1)

@@ -41,6 +41,14 @@ static inline int lab_stand_in(struct lab *lab, const char *step, const struct l
         lab_fail(lab, "ProcessError", "%s without lab_begin", step);
     if (lab_stand(lab, step, touch, !lab->steps++ && !lab_lock_of(lab)->held)) {
         lab->begun = 0;
+        if (lab->second.code) { /* declared last, forgotten first */
+            long first = lab->cell;
+            lab->cell = lab->second.cell;
+            lab->second.code = 0;
+            lab->sequence--;
+            lab_forget_record(lab);
+            lab->cell = first;
+        }
         lab->sequence--;
         lab_forget_record(lab);
         return -1;

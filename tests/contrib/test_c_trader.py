@@ -142,6 +142,24 @@ def test_a_rate_that_is_read_after_the_release_makes_no_race_of_the_write(tmp_pa
     assert harm(walk(path, tmp_path)) == (2, {})
 
 
+EARLY = LATE.replace(
+    "if (lab_acquire",
+    "lab_second(lab, LAB_BUY, &lab_table(lab)[EURO], amount);\n    if (lab_acquire",
+)
+
+
+def test_who_is_stopped_before_its_first_step_leaves_no_record(tmp_path: Path) -> None:
+    """Of neither half: both were declared, and nothing of either was done."""
+    path = scenario(
+        tmp_path, theirs(compiled(tmp_path, "early", EARLY)), ours(**ONE_PURCHASE),
+        table={"store": "sysv_shm", "lock": "sysv_sem"},
+        schedule=[{"theirs-0": ["stop"]}, {"ours-0": ["release"]}],
+    )  # fmt: skip
+    document = run(path, tmp_path)
+    assert process(document, "theirs-0")["exit"] == 0
+    assert (document["operations"], document["measures"]["in_flight"]) == (1, 0)
+
+
 def test_its_history_survives_kill_9(programs: Path, tmp_path: Path) -> None:
     """Killed at its 25th write: 24 trades stand there whole, and one that was in flight."""
     path = scenario(
