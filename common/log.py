@@ -116,11 +116,14 @@ def _fitting(before: dict[str, Any], facts: dict[str, Any], after: dict[str, Any
             name: fact if isinstance(fact, str) else _encoded(fact) for name, fact in facts.items()
         }
         room = LONGEST
-        while len(line) > LONGEST:
+        while len(line) > LONGEST and room:
             room //= 2
             cut = {name: text[:room] for name, text in texts.items() if len(text) > room}
             whole = {name: len(texts[name]) for name in cut}
             line = _encoded(before | facts | cut | {"shortened": whole} | after) + "\n"
+        if len(line) > LONGEST:
+            # So many facts that their names alone fill it.
+            line = _encoded(before | {"shortened": len(facts)} | after) + "\n"
     return line.encode()
 
 

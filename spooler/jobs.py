@@ -104,10 +104,17 @@ def _find(wanted: str | None, out: Path) -> tuple[Path, bool]:
         if not meant.startswith("did"):
             raise
         raise UsageError(f"{wanted!r} is no run, nor done with a job", meant) from None
-    if store.read_plan(run_dir).spool is None:
+    planned = store.read_plan(run_dir).spool
+    if planned is None:
         raise UsageError(f"{run_dir} is a run without a spool", "one whose scenario has spool:")
     if not (run_dir / journal.STORED).is_file():
         raise StoredRunError(f"{run_dir} has no journal of its spool")
+    spool = Path(journal.read(run_dir / journal.STORED)[0]["spool"]["path"])
+    if planned.path is None and spool.parent != run_dir:
+        raise UsageError(
+            f"{run_dir} was copied or moved: the spool of its run is {spool}",
+            f"name the run itself, {spool.parent}",
+        )
     # An earlier run's spool may be another run's by now.
     return run_dir, run_dir in [living_dir.resolve() for living_dir in living]
 

@@ -113,6 +113,16 @@ def test_a_line_of_more_than_a_page_is_shortened_and_says_so(
     assert line["shortened"]["worst"] == len(whole)
 
 
+def test_a_line_of_too_many_facts_says_how_many(
+    log: EventLog, written: Callable[[], list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    """Where their names alone fill a page there is nothing to cut: they are counted."""
+    log("event", **{f"fact_{number}": "x" for number in range(600)})
+    (line,) = written()
+    assert (tmp_path / "log.jsonl").stat().st_size <= LONGEST
+    assert (line["event"], line["shortened"]) == ("event", 600)
+
+
 def test_a_line_of_exactly_a_page_is_left_alone(
     log: EventLog, written: Callable[[], list[dict[str, Any]]], tmp_path: Path
 ) -> None:

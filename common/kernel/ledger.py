@@ -376,8 +376,8 @@ def remove_directory(directory: Path) -> None:
 def _removable(path: Path, made: set[str | int]) -> bool:
     mode = path.lstat().st_mode
     if path.name == FILES:
-        # No link: a tree is removed from where it is, or not at all.
-        return names.is_private_directory(path)
+        # No link, and nothing mounted there: a tree is removed from where it is, or not at all.
+        return names.is_private_directory(path) and not os.path.ismount(path)
     if stat.S_ISREG(mode):
         # Beside the ledger: what the launcher told a program that it started.
         return path.name == FILE or path.name.endswith(".json") or str(path) in made

@@ -133,6 +133,11 @@ def refusal(kind: str, reason: str, directory: Path = SHM) -> MachineError:
             f"the system refuses a {kind}: {reason}",
             f"a path of at most {PATH_MAX} bytes, with names of at most {NAME_MAX}",
         )
+    if os.strerror(errno.ENOENT) in reason:
+        return MachineError(
+            f"the system refuses a {kind}: there is no directory {directory}",
+            f"mkdir -p {directory}",
+        )
     if os.strerror(errno.EACCES) in reason:
         return MachineError(f"the system refuses a {kind} ({reason}): {closed.told(directory)}")
     free = free_bytes(directory)

@@ -45,7 +45,8 @@ class Restarts:
         self._tell = tell
         self._jobs = jobs
         self._let_go = let_go
-        self._going_on = False
+        self._going_on = self._keeping = False
+        self._pending: dict[str, Callable[[], None]] = {}
         self._receives = {group.name: group.receives for group in plan.groups if group.restart}
         # By the group that receives: what ends that its channels are kept open.
         self._kept: dict[str, list[Callable[[], None]]] = {}
@@ -53,13 +54,21 @@ class Restarts:
 
     def begin(self) -> None:
         """From now on whoever is killed or fails is started anew."""
-        self._going_on = True
+        self._going_on = self._keeping = True
         self._kept = {group: list(self._keep(group)) for group in self._policies}
         self._members.on_end = self._member_ended
 
+    def finish(self) -> None:
+        """Start nobody any more but, at once, who was to come and take what is on its way."""
+        for name, start in list(self._pending.items()):
+            if self._receives[self._planned[name].group]:
+                start()
+        self._going_on = False
+        self._members.coming.clear()
+
     def end(self) -> None:
         """Nobody is started any more, nor waited for."""
-        self._going_on = False
+        self._going_on = self._keeping = False
         self._members.coming.clear()
         self._release(())
 
@@ -84,7 +93,7 @@ class Restarts:
 
     def _member_ended(self, member: Member) -> None:
         self._ended(member)
-        if self._going_on:
+        if self._keeping:
             ended = self._members.group_ended
             self._release([name for name in self._policies if not ended(name)])
 
@@ -103,9 +112,10 @@ class Restarts:
         self._members.coming[member.group] += 1
 
         def start() -> None:
-            if self._going_on:
+            if self._going_on and self._pending.pop(name, None) is not None:
                 self._members.coming[member.group] -= 1
                 self.count += 1
                 self._spawn(self._planned[name], life)
 
+        self._pending[name] = start
         self._later(policy.pause(life), start)

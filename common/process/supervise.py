@@ -364,7 +364,7 @@ class Supervisor:
 
     def _finish(self, done: Callable[[], bool]) -> None:
         """Let everybody finish after an interruption; a second one ends that at once."""
-        self.restarts.end()
+        self.restarts.finish()
         self.injector.finish()
         self.members.dismiss_guests()
         self.members.finish_everybody()

@@ -143,9 +143,13 @@ def crash_text(document: dict[str, Any]) -> str:
         lines.append(f"  interrupted by signal {document['interrupted']}: told as far as it came")
     word = "as promised" if document["as_promised"] else "not as promised"
     paint_as = "valid" if document["as_promised"] else "anomaly"
-    lines.append(
-        f"  {paint(paint_as, word)}: the variant promises {document['expected']['verdict']}"
-    )
+    promises = f"the variant promises {document['expected']['verdict']}"
+    unproven = sum(point["verdict"] == "undecided" for point in document["points"])
+    if unproven:
+        promises += (
+            f"; {number(unproven)} of {number(document['kills'])} proved nothing (undecided)"
+        )
+    lines.append(f"  {paint(paint_as, word)}: {promises}")
     return "\n".join(lines)
 
 

@@ -130,6 +130,10 @@ def test_the_programs_of_the_page(tmp_path: Path) -> None:
     )  # fmt: skip
     walked = walk(str(ROOT / "configs/exchange/two_traders.yaml"), tmp_path, *words)
     assert harm(walked) == (6, {"data_race": 6, "lost_update": 4})
+    (shown,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    beside = tmp_path / "shown.yaml"
+    beside.write_text(shown.replace("./mine", "./recorded"))
+    exact(run(str(beside), tmp_path))
 
 
 def test_every_variable_stands_on_the_page(tmp_path: Path) -> None:

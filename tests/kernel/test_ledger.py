@@ -14,7 +14,8 @@ import pytest
 
 from common import names
 from common.errors import KernelObjectError, MachineError, StoredRunError
-from common.kernel.ledger import FILE, Ledger, read_ledger, remove_directory
+from common.kernel.ledger import FILE, FILES, Ledger, read_ledger, remove_directory
+from common.kernel.libc import mounts
 from tests.conftest import Fork
 
 
@@ -267,6 +268,24 @@ def test_a_ledger_that_cannot_be_begun_names_the_place_and_leaves_nothing(
 
 
 # Removing the directory
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to mount")
+def test_what_is_mounted_in_it_is_not_emptied(ledger: Ledger, tmp_path: Path, fork: Fork) -> None:
+    """A mount on the directory for files leads to somebody else's: it stays, and is named."""
+    files = tmp_path / FILES
+    files.mkdir(0o700)
+
+    def clean() -> None:
+        mounts.leave_mounts()
+        mounts.mount_tmpfs(files, 4096)
+        (files / "precious").touch()
+        with pytest.raises(KernelObjectError, match=f"no run of ours made {FILES}"):
+            remove_directory(tmp_path)
+        assert (files / "precious").exists()
+
+    assert fork(clean).ended() == 0
+    assert (tmp_path / FILE).exists()
 
 
 def test_the_directory_goes_with_what_the_lab_put_there(ledger: Ledger, tmp_path: Path) -> None:

@@ -363,6 +363,13 @@ def test_a_name_that_is_too_long_is_not_a_full_disk(maker: Maker) -> None:
     assert "at most 255" in caught.value.hint
 
 
+def test_a_missing_directory_is_not_a_full_disk(maker: Maker) -> None:
+    """It is named, and the command that makes it."""
+    with pytest.raises(MachineError, match="there is no directory") as caught:
+        maker.fifo("channel", str(maker.base / "none/fifo"))
+    assert caught.value.hint == f"mkdir -p {maker.base / 'none'}"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
 def test_a_closed_directory_is_not_a_full_disk(tmp_path: Path, fork: Fork) -> None:
     """It is named with its mode and owner, to whoever may not write in it."""

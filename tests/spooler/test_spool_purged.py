@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from common.kernel.objects import Maker
 from common.kernel.spool import journal, making
 from spooler import jobs
 from tests.conftest import Fork
+from tests.launching import launch
 from tests.spooler.spools import dying, lay, opened, put, states, written
 
 
@@ -154,3 +156,18 @@ def test_the_spool_of_one_run_is_not_purged(
     assert "is the spool of one run" in capsys.readouterr().err
     assert sorted(states(address)) == [1, 2, 3, 5]
     assert journal.read(tmp_path / "run" / journal.STORED)
+
+
+def test_a_copy_of_a_run_is_not_taken_for_the_run(tmp_path: Path) -> None:
+    """The spool that its journal names is the original's: nothing of it is touched."""
+    done = launch("run", "spooler/spool_kept", "--json", "--out", str(tmp_path / "runs"))
+    original = Path(done.document["run_dir"])
+    copy = tmp_path / "copy"
+    shutil.copytree(original, copy)
+    before = sorted(path.name for path in (original / "spool/completed").iterdir())
+    assert before
+    for words in (("purge",), ("cancel", "all"), ()):
+        asked = launch("jobs", str(copy), *words)
+        assert asked.status == UsageError.exit_code
+        assert f"was copied or moved: the spool of its run is {original}/spool" in asked.err
+    assert sorted(path.name for path in (original / "spool/completed").iterdir()) == before

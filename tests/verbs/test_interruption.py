@@ -57,6 +57,41 @@ def test_an_interruption_while_clients_wait_for_brokers(tmp_path: Path) -> None:
     assert still_there(document["objects"]) == []
 
 
+TO_COME = """
+system: spooler
+channels:
+  jobs: {kind: KIND}
+processes:
+  - {role: producer, count: 2, jobs: 100000, body: 2000, to: jobs}
+  - {role: printer, source: jobs, restart: {limit: 2, back_off: 60, longest: 60}}
+faults: [{kind: kill, process: printer-0, step: receive, at: 10}]
+deadlines: {wait: 50, run: 90}
+"""
+
+
+@pytest.mark.parametrize("kind", ["fifo", "ring", "posix_queue", "unix_stream", "unix_dgram"])
+def test_an_interruption_while_a_receiver_is_to_come(kind: str, tmp_path: Path) -> None:
+    """It comes at once, and takes what is on its way: nobody is blamed, and nobody waits long."""
+    path = tmp_path / "to_come.yaml"
+    path.write_text(TO_COME.replace("KIND", kind))
+    launcher = subprocess.Popen(
+        command("run", str(path), "--out", str(tmp_path), "--json", "--log", "events"),
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert launcher.stderr is not None
+    for line in launcher.stderr:
+        if "process_ended" in line:
+            break
+    launcher.send_signal(signal.SIGINT)
+    out, err = launcher.communicate(timeout=SECONDS)
+    assert launcher.returncode == 130, err
+    document = json.loads(out)
+    assert {each["kind"] for each in document["findings"]} <= {"job_lost"}
+    ends = {each["name"]: each["exit"] for each in document["processes"]}
+    assert ends == {"producer-0": 0, "producer-1": 0, "printer-0": None, "printer-0.1": 0}
+    assert document["leaks"] == []
+
+
 def test_a_second_interruption_kills(tmp_path: Path) -> None:
     """The second Ctrl-C does not wait for anybody, and still cleans up."""
     exchange = Exchange(tmp_path, "--set", "delays.write.sleep_us=10000000")
