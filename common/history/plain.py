@@ -36,6 +36,10 @@ def opened(path: Path) -> BinaryIO:
     return os.fdopen(fd, "rb")
 
 
+# How a text is read and written that may hold bytes which are none: each comes back as it was.
+ANY_BYTE = "surrogateescape"
+
+
 def read(path: Path, errors: str = "strict") -> str:
     """Return the text of a regular file; raises ``OSError``, ``ValueError``, ``StoredRunError``."""
     with opened(path) as file:

@@ -152,8 +152,8 @@ def _end_of(path: Path) -> str:
 
 def _lines(path: Path) -> list[str]:
     try:
-        # Only a newline ends a line: a page may hold any other character.
-        return plain.read(path, errors="replace").split("\n")
+        # Only a newline ends a line: a page may hold any other character, and any other byte.
+        return plain.read(path, errors=plain.ANY_BYTE).split("\n")
     except OSError as error:
         raise StoredRunError(f"{path} cannot be read: {error.strerror}") from error
 

@@ -7,6 +7,7 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from common.history.operations import Effect
+from common.history.plain import ANY_BYTE
 from common.report.order import Step
 from common.report.scene import OPERATIONS, Scene
 
@@ -24,7 +25,9 @@ def tell_pages(scene: Scene) -> None:
     chosen = pages[start : int(lies[-1]) + 1][:OPERATIONS].tolist()
     scene.left_out = int(lies[-1]) + 1 - int(lies[0]) - len(chosen)
     # Where each line of the paper ends.
-    ends = list(accumulate(len(f"{line}\n".encode()) for line in case.paper_lines or []))
+    ends = list(
+        accumulate(len(f"{line}\n".encode(errors=ANY_BYTE)) for line in case.paper_lines or [])
+    )
     prints: dict[int, list[Step]] = {}
     printed: list[Step] = []
     for position in chosen:

@@ -14,6 +14,7 @@ import numpy as np
 from common.history.case import Case
 from common.history.merge import Positions
 from common.history.operations import Effect
+from common.history.plain import ANY_BYTE
 from common.verdict import unseen
 from common.verdict.wording import many
 
@@ -50,11 +51,11 @@ def _pages(lines: Sequence[str]) -> Iterator[Page]:
         alone = len(found) == 1 and not found[0].start() and line < len(lines)
         for each in found:
             body = text[each.end() + 1 :] if alone and text[each.end() :][:1] == " " else None
-            at = start + len(text[: each.start()].encode())
+            at = start + len(text[: each.start()].encode(errors=ANY_BYTE))
             # Records hold a job's name as a double.
             item = int(float(int(each[1], 16)))
             yield Page(item, int(each[2]), line, int(each[3]), at, body)
-        start += len(text.encode()) + 1
+        start += len(text.encode(errors=ANY_BYTE)) + 1
 
 
 def checksums(case: Case) -> dict[int, int]:
@@ -127,7 +128,7 @@ def _texts(pages: Sequence[Page], given: Mapping[int, int]) -> list[str]:
 
 def _sums(item: int, text: str) -> Iterator[int | float]:
     """Yield the checksums that a job with this text may have: CRC-32, as its sender makes it."""
-    yield zlib.crc32(text.encode() + (item & _NAME).to_bytes(8, "little"))
+    yield zlib.crc32(text.encode(errors=ANY_BYTE) + (item & _NAME).to_bytes(8, "little"))
     # A message that is a text and nothing else: printed escaped, without the end of its line.
     try:
         plain = text.encode().decode("unicode_escape")

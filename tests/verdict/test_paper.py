@@ -115,6 +115,17 @@ def test_a_line_in_front_of_a_page_is_a_doubt(tmp_path: Path) -> None:
     assert doubts_of(scene) == told
 
 
+def test_a_byte_that_is_no_letter_moves_no_page(tmp_path: Path) -> None:
+    """Where a page stands is counted in bytes of the paper, whatever they are."""
+    scene = printed(tmp_path, "a1 a2", sheet=OWN)
+    first, second = (line.encode() for line in lines("a1 a2"))
+    paper = scene.directory / "paper-printer-1.txt"
+    paper.write_bytes(first[:-1] + b"\xff\n" + second + b"\n")
+    assert "not where" not in doubts_of(scene)
+    paper.write_bytes(first[:-1] + b"\xff\xff\n" + second + b"\n")
+    assert "1 page not where they were recorded" in doubts_of(scene)
+
+
 def test_a_last_line_without_its_end_is_a_doubt(tmp_path: Path) -> None:
     """A page is written with its newline, in one write."""
     scene = printed(tmp_path, "a1", sheet=OWN)
