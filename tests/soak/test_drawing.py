@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from random import Random
 
 import pytest
 
 from common.scenario.load import load
 from common.scenario.plan import plan
-from common.soaking.drawing import CONFIGS, draw
+from common.soaking.drawing import CONFIGS, _changes, draw
 from run import SYSTEMS
 
 RUNS = 25
@@ -47,3 +48,15 @@ def test_a_run_that_may_hang_waits_less_than_one_that_must_not() -> None:
     for draft in drawn:
         if any(setting.startswith("deadlines=") for setting in draft.settings):
             assert (draft.plan.deadlines.wait < 10) == ("process_hung" in draft.allowed)
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"), [("spooler/signals", "standard"), ("mutants/undo_on_counter", "broken")]
+)
+def test_who_promises_an_anomaly_keeps_its_channel(name: str, variant: str) -> None:
+    """On another kind of channel nothing would be lost; another table would change nothing."""
+    loaded = load(CONFIGS / f"{name}.yaml", SYSTEMS)
+    planned = plan(loaded, variant, 0, SYSTEMS)
+    for seed in range(200):
+        changes = _changes(Random(seed), name, loaded, planned, SYSTEMS)
+        assert not any(change.startswith("channels.") for change in changes)
