@@ -158,7 +158,7 @@ def _changes(
         if source.random() < 0.25:
             half_done = source.choice(("undo", "finish"))
             wanted.append(f"table.recovery={{kind: intent, half_done: {half_done}}}")
-    # An anomaly that is promised may be its very kind's: only what is to be valid is so on every one.
+    # A promised anomaly may be that of its very kind: only what is to be valid is so on every one.
     sound = guarded(planned) and planned.expect.verdict == "valid"
     for channel in planned.channels:
         # One that is made for each process is its answer box.
