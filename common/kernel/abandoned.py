@@ -61,7 +61,10 @@ class Census:
             if who:
                 said.append(f"left by {who}: {_told(kind, name)}")
             elif alone and not _ours(called):
-                said.append(f"perhaps left by a program of this run: {_told(kind, name)}")
+                # No command that removes it: it may be somebody else's.
+                said.append(
+                    f"perhaps left by a program of this run: {_told(kind, name, look=True)}"
+                )
         more = len(said) - NAMED
         return [*said[:NAMED], *([f"{more} more objects were left"] if more > 0 else [])]
 
@@ -86,10 +89,14 @@ def replaced(entries: Iterable[Entry], directory: Path) -> list[str]:
     return said
 
 
-def _told(kind: str, name: str | int) -> str:
+def _told(kind: str, name: str | int, *, look: bool = False) -> str:
+    """Return an object and the command that removes it, or only shows whose it is."""
     if kind in existing.SYSV:
-        return f"{kind} (id {name}): ipcrm -{existing.SYSV[kind][2]} {name}"
-    return f"{kind} {names.printable(name)}: rm {shlex.quote(names.printable(name))}"
+        letter = existing.SYSV[kind][2]
+        command = f"ipcs -{letter} -i" if look else f"ipcrm -{letter}"
+        return f"{kind} (id {name}): {command} {name}"
+    shown = names.printable(name)
+    return f"{kind} {shown}: {'ls -l' if look else 'rm'} {shlex.quote(shown)}"
 
 
 def _called(entry: Entry) -> _Object:

@@ -170,7 +170,7 @@ def test_a_new_file_in_dev_shm_is_perhaps_theirs_if_no_other_run_lives(
         census = abandoned.Census()
         path.touch()
         said = [each for each in census.left(ledger) if str(path) in each]
-        assert said == [f"perhaps left by a program of this run: file {path}: rm {path}"] * alone
+        assert said == [f"perhaps left by a program of this run: file {path}: ls -l {path}"] * alone
         assert path.exists()
     finally:
         ledger.close()
