@@ -243,6 +243,18 @@ def test_a_job_that_nobody_put_into_a_channel_came_from_nowhere_too(tmp_path: Pa
     assert job_corrupted.check(scene.case()).findings == []
 
 
+def test_a_job_that_nobody_answered_may_have_come_all_the_same(tmp_path: Path) -> None:
+    """Its sender counts it as not accepted and records nothing: so many, and not one more."""
+    scene = spooler(tmp_path)
+    scene.job("producer-1", PUT, item(0, 1), (0, 10, 30))
+    scene.job("consumer-1", TAKE, item(0, 3), (40, 50, 60))
+    assert job_corrupted.check(scene.case()).findings[0].count == 1
+    scene.outcomes["producer-1"].summary["unaccepted"] = 1
+    assert job_corrupted.check(scene.case()).findings == []
+    scene.job("consumer-1", TAKE, item(0, 5), (70, 80, 90))
+    assert job_corrupted.check(scene.case()).findings[0].count == 2
+
+
 @pytest.mark.parametrize(
     "end",
     [

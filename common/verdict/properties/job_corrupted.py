@@ -74,10 +74,16 @@ def _offered(jobs: Traffic) -> tuple[Items, npt.NDArray[np.float64]]:
 def _unrecorded(case: Case, offers: Items, items: Items) -> Flags:
     """Tell which of ``items`` a process may have sent and not come to record.
 
-    That is one that was killed, or that failed: a send may fail after the job was placed.
+    That is one that was killed, or that failed: a send may fail after the job was placed. Whom
+    nobody answers counts that job as ``unaccepted``: so many may have come all the same.
     """
     may = np.zeros(len(items), np.bool_)
     for process in case.outcome.processes:
+        unaccepted = process.summary.get("unaccepted", 0)
+        if isinstance(unaccepted, int) and unaccepted:
+            unknown = (items >> np.uint64(32) == process.index) & ~np.isin(items, offers)
+            if len(np.unique(items[unknown])) <= unaccepted:
+                may |= unknown
         if process.signal is not None or process.error is not None:
             mine = offers[offers >> np.uint64(32) == process.index] & np.uint64(0xFFFFFFFF)
             following = int(mine.max(initial=0)) + 1
@@ -100,11 +106,12 @@ def _early(jobs: Traffic) -> Positions:
     if jobs.silenced():
         return np.empty(0, np.int64)
     history = jobs.case.history
-    puts = np.sort(np.concatenate([jobs.offers, jobs.passes]))
+    puts, (offers, _) = np.sort(np.concatenate([jobs.offers, jobs.passes])), _offered(jobs)
     found = []
     for channel in np.unique(history.objects[jobs.takes]).tolist():
         takes = jobs.takes[history.objects[jobs.takes] == channel]
-        takes = takes[~_of_before(jobs.case, jobs.items(takes))]
+        items = jobs.items(takes)
+        takes = takes[~(_of_before(jobs.case, items) | _unrecorded(jobs.case, offers, items))]
         here = puts[history.objects[puts] == channel]
         known, begun = earliest(jobs.items(here), history.gather("entered", here))
         at, there = lookup(known, jobs.items(takes))
