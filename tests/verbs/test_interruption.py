@@ -86,7 +86,8 @@ def test_an_interruption_while_a_receiver_is_to_come(kind: str, tmp_path: Path) 
     out, err = launcher.communicate(timeout=SECONDS)
     assert launcher.returncode == 130, err
     document = json.loads(out)
-    assert {each["kind"] for each in document["findings"]} <= {"job_lost"}
+    # What the killed one had in its hands, or had not marked as taken, is lost or comes twice.
+    assert {each["kind"] for each in document["findings"]} <= {"job_lost", "job_duplicated"}
     ends = {each["name"]: each["exit"] for each in document["processes"]}
     assert ends == {"producer-0": 0, "producer-1": 0, "printer-0": None, "printer-0.1": 0}
     assert document["leaks"] == []
