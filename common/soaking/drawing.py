@@ -168,7 +168,9 @@ def _changes(
         wanted.append("spawn=exec")
     kept: list[str] = []
     for each in wanted:
-        if _planned(name, planned.variant, 0, [*kept, each], systems) is not None:
+        made = _planned(name, planned.variant, 0, [*kept, each], systems)
+        # Not every kind guards by its lock what it replaces (one_slot with its star).
+        if made is not None and (guarded(made) or not guarded(planned)):
             kept.append(each)
     # The scenario's own way is a change, too: it says that nothing else is.
     return kept or [f"seed={source.getrandbits(16)}"]

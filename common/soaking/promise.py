@@ -115,6 +115,8 @@ RULES = (
     Rule(DAMAGE, ("remove",), lambda blow: blow.fault.options["what"] == "lock",
          "who comes later makes or finds another lock than who holds the old one"),
     Rule(DAMAGE, ("truncate",), _always, "what is behind the end comes back as zeros"),
+    Rule(("job_lost",), ("truncate",), lambda blow: bool(blow.plan.channels),
+         "whoever touches the table dies of it, with the job that it has in its hands"),
     Rule((*JOBS, "pages_interleaved", "process_hung", "process_crashed"), ("fill",), _always,
          "somebody put in what is no job, and nobody had room for one"),
     Rule(("job_corrupted",), ("disk_full",), _always, "the last line on the paper is cut"),

@@ -10,6 +10,7 @@ import pytest
 from common.scenario.load import load
 from common.scenario.plan import plan
 from common.soaking.drawing import CONFIGS, _changes, draw
+from common.soaking.promise import guarded
 from run import SYSTEMS
 
 RUNS = 25
@@ -60,3 +61,17 @@ def test_who_promises_an_anomaly_keeps_its_channel(name: str, variant: str) -> N
     for seed in range(200):
         changes = _changes(Random(seed), name, loaded, planned, SYSTEMS)
         assert not any(change.startswith("channels.") for change in changes)
+
+
+def test_what_is_guarded_stays_guarded() -> None:
+    """No change takes away the guard that the promise rests on (one_slot with its star would)."""
+    name = "exchange/order_desk_fifo"
+    loaded = load(CONFIGS / f"{name}.yaml", SYSTEMS)
+    planned = plan(loaded, "locked", 0, SYSTEMS)
+    drawn = set()
+    for seed in range(300):
+        changes = _changes(Random(seed), name, loaded, planned, SYSTEMS)
+        changed = load(CONFIGS / f"{name}.yaml", SYSTEMS, changes)
+        assert guarded(plan(changed, "locked", 0, SYSTEMS)), changes
+        drawn |= {change for change in changes if change.startswith("channels.")}
+    assert len(drawn) > 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 
 from common.scenario.load import load
 from common.scenario.plan import Plan, plan
+from common.soaking.drawing import CONFIGS
 from common.soaking.promise import guarded, may_find, objections
 from run import SYSTEMS
 
@@ -77,6 +79,19 @@ def test_two_writes_are_halved_unless_they_are_recovered(tmp_path: Path) -> None
     table = TABLE | {"recovery": {"kind": "intent", "half_done": "undo"}, "lock": "robust_mutex"}
     mended = planned(tmp_path, processes=[converter], table=table, faults=[kill])
     assert may_find(mended, SYSTEMS) == {}
+
+
+def test_a_cut_table_kills_who_has_a_job_in_its_hands(tmp_path: Path) -> None:
+    """SIGBUS: whoever touches it, not only at whose step it was cut."""
+    cut = {"kind": "truncate", "process": "trader-0", "step": "write", "at": 1}
+    table = TABLE | {"store": "mmap_file"}
+    alone = planned(tmp_path, table=table, faults=[cut])
+    assert "job_lost" not in may_find(alone, SYSTEMS)
+    desk = CONFIGS / "exchange/order_desk_fifo.yaml"
+    settings = [f"faults=[{json.dumps(cut | {'process': 'client-0', 'step': 'send'})}]",
+                "table.store=mmap_file"]  # fmt: skip
+    made = plan(load(desk, SYSTEMS, settings), "locked", 0, SYSTEMS)
+    assert "job_lost" in may_find(made, SYSTEMS)
 
 
 def test_without_a_lock_anything_may_be_lost(tmp_path: Path) -> None:
