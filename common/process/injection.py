@@ -205,7 +205,10 @@ class Injector:
         living = [
             member
             for member in self.members
-            if not member.ended and name in (member.outcome.name, member.first_name, member.group)
+            if not member.ended
+            # Killed a moment ago: its end has not been seen yet.
+            and member.outcome.struck != "KILL"
+            and name in (member.outcome.name, member.first_name, member.group)
         ]
         return self.random.choice(living) if living else None
 

@@ -275,6 +275,17 @@ def test_a_fault_by_time_strikes_one_of_the_group(tmp_path: Path) -> None:
     assert all(each["signal"] == signal.SIGKILL for each in document["processes"])
 
 
+def test_who_was_killed_a_moment_ago_is_not_drawn_again(tmp_path: Path) -> None:
+    """Three blows at once, before any end was seen: three different processes."""
+    content = scenario(
+        processes=[{"role": "trader", "count": 3, "operations": 0}],
+        deadlines={"run": 0},
+        faults=[{"kind": "kill", "process": "trader", "after": 0.02} for _ in range(3)],
+    )
+    document = run(tmp_path, content)
+    assert len({each["process"] for each in document["faults"]}) == 3
+
+
 def test_a_step_may_be_a_wait(tmp_path: Path) -> None:
     """The step `wait` is passed when a process is about to block: killed there, it held nothing."""
     content = scenario(
