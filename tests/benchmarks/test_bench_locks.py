@@ -38,6 +38,7 @@ from common import kinds
 from common.kernel import existing
 from common.kernel.ledger import read_ledger
 from tests.conftest import PATIENCE
+from tests.opened import ended
 
 pytestmark = pytest.mark.usefixtures("kernel_clean")
 
@@ -343,8 +344,5 @@ def test_an_interruption_leaves_nothing(family: str, number: signal.Signals, run
         process.wait()
     assert made
     assert [entry for entry in made if existing.find(entry.kind, entry.name, entry.id)] == []
-    deadline = time.monotonic() + PATIENCE
-    while of_session(process.pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert all(ended(pid, PATIENCE) for pid in of_session(process.pid))
     assert list(runtime.iterdir()) == []

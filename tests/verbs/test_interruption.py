@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,24 +35,29 @@ def test_an_interruption_ends_with_a_verdict(
     assert still_there(document["objects"]) == []
 
 
-def test_an_interruption_while_clients_wait_for_brokers(tmp_path: Path) -> None:
-    """Groups that send to each other are told to finish too: nobody waits for the other."""
+def interrupted(event: str, out: Path, *words: str) -> dict[str, Any]:
+    """Return the document of a run that was interrupted as soon as its log told of ``event``."""
     launcher = subprocess.Popen(
-        command(
-            "run", str(ROOT / "configs/exchange/order_desk.yaml"), "--variant", "locked",
-            "--set", "processes.client.count_orders=1000000", "--out", str(tmp_path), "--json",
-            "--log", "events",
-        ),
+        command("run", *words, "--out", str(out), "--json", "--log", "events"),
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert launcher.stderr is not None
     for line in launcher.stderr:
-        if "gate_open" in line:
+        if event in line:
             break
     launcher.send_signal(signal.SIGINT)
-    out, err = launcher.communicate(timeout=SECONDS)
+    said, err = launcher.communicate(timeout=SECONDS)
     assert launcher.returncode == 130, err
-    document = json.loads(out)
+    document: dict[str, Any] = json.loads(said)
+    return document
+
+
+def test_an_interruption_while_clients_wait_for_brokers(tmp_path: Path) -> None:
+    """Groups that send to each other are told to finish too: nobody waits for the other."""
+    document = interrupted(
+        "gate_open", tmp_path, str(ROOT / "configs/exchange/order_desk.yaml"),
+        "--variant", "locked", "--set", "processes.client.count_orders=1000000",
+    )  # fmt: skip
     assert [process["exit"] for process in document["processes"]] == [0] * 7
     assert document["findings"] == []
     assert still_there(document["objects"]) == []
@@ -74,18 +80,7 @@ def test_an_interruption_while_a_receiver_is_to_come(kind: str, tmp_path: Path) 
     """It comes at once, and takes what is on its way: nobody is blamed, and nobody waits long."""
     path = tmp_path / "to_come.yaml"
     path.write_text(TO_COME.replace("KIND", kind))
-    launcher = subprocess.Popen(
-        command("run", str(path), "--out", str(tmp_path), "--json", "--log", "events"),
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert launcher.stderr is not None
-    for line in launcher.stderr:
-        if "process_ended" in line:
-            break
-    launcher.send_signal(signal.SIGINT)
-    out, err = launcher.communicate(timeout=SECONDS)
-    assert launcher.returncode == 130, err
-    document = json.loads(out)
+    document = interrupted("process_ended", tmp_path, str(path))
     # What the killed one had in its hands, or had not marked as taken, is lost or comes twice.
     assert {each["kind"] for each in document["findings"]} <= {"job_lost", "job_duplicated"}
     ends = {each["name"]: each["exit"] for each in document["processes"]}
